@@ -1,0 +1,1 @@
+"""m2m_rt: predicts muscle responses before each TMS pulse and learns from each."""

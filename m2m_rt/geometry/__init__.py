@@ -1,0 +1,19 @@
+"""Rigid transforms, coil poses and the coordinate conventions of navigators."""
+
+from m2m_rt.geometry.rigid import (
+    inverse,
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+    rigid_fault,
+    rotation_angle_deg,
+    transform_points,
+)
+
+__all__ = [
+    "inverse",
+    "matrix_from_quaternion",
+    "quaternion_from_matrix",
+    "rigid_fault",
+    "rotation_angle_deg",
+    "transform_points",
+]
