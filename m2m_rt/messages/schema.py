@@ -1,0 +1,234 @@
+"""The vocabulary on the bus: one frozen, closed struct for each thing that happens."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from m2m_rt.messages.base import Array, Message, require_finite
+
+PctMso = Annotated[float, Meta(ge=0.0, le=100.0)]
+
+
+class EmgChunk(Message, frozen=True, tag="emg.v1"):
+    """20 ms of EMG at full rate, unfiltered; `t_ns` is the last row's."""
+
+    first_row: int
+    """Row number of the first sample since the stream was opened."""
+
+    fs_hz: float
+    samples: Array
+    """(n_rows, n_muscles + 1) float32: µV, then the trigger channel."""
+
+
+class PulseFired(Message, frozen=True, tag="pulse_fired.v1"):
+    """A pulse was seen: the trigger channel's rising edge at half height."""
+
+    pulse_id: int
+    """0, 1, 2, … in the session."""
+
+    row: int
+    """Row number of the edge."""
+
+
+class MepMeasured(Message, frozen=True, tag="mep.v1"):
+    """What every muscle answered to one pulse; `t_ns` is the pulse's.
+
+    Lists are in the rig's order of muscles.
+    """
+
+    pulse_id: int
+    mep_p2p_uv: tuple[float | None, ...]
+    """Peak to peak in the muscle's window; None where it cannot be computed."""
+
+    mep_latency_ms: tuple[float | None, ...]
+    """Pulse to onset; None where there is no MEP."""
+
+    preactivation_rms_uv: tuple[float | None, ...]
+    present: tuple[bool, ...]
+    """Whether a response stands out of the background."""
+
+    valid: tuple[bool, ...]
+    """Whether the amplitude may be learnt from."""
+
+    reason: tuple[str, ...]
+    """Why not, by muscle; empty where valid."""
+
+    marker_pulse: int | None = None
+    """The lab's own number of the pulse; None when no marker was paired with it."""
+
+    marker_intensity_pct_mso: PctMso | None = None
+    marker_delay_ms: float | None = None
+    """Marker's stamp after the edge."""
+
+    def __post_init__(self) -> None:
+        """Refuse lists of different lengths and numbers that are not finite."""
+        require_finite(
+            mep_p2p_uv=self.mep_p2p_uv,
+            mep_latency_ms=self.mep_latency_ms,
+            preactivation_rms_uv=self.preactivation_rms_uv,
+            marker_delay_ms=self.marker_delay_ms,
+        )
+        lengths = {
+            len(self.mep_p2p_uv),
+            len(self.mep_latency_ms),
+            len(self.preactivation_rms_uv),
+            len(self.present),
+            len(self.valid),
+            len(self.reason),
+        }
+        if len(lengths) != 1:
+            msg = f"lists of {sorted(lengths)} muscles in one MepMeasured"
+            raise ValueError(msg)
+
+
+class StimulatorState(Message, frozen=True, tag="stimulator_state.v1"):
+    """The intensity that the next pulse will have."""
+
+    intensity_pct_mso: PctMso | None
+    valid: bool
+    reason: str = ""
+
+
+class StreamGap(Message, frozen=True, tag="stream_gap.v1"):
+    """Something was lost, late or out of order; `t_ns` is where the stream resumed."""
+
+    stream: str
+    """An input stream (`emg`), or a topic as `topic/daemon`."""
+
+    n_lost: int
+    """Rows or messages; −1 when the number cannot be known."""
+
+    reason: str
+
+
+class CoilPose(Message, frozen=True, tag="coil_pose.v1"):
+    """Where the coil is: SimNIBS matsimnibs, mm; `t_ns` is when it was there."""
+
+    head_from_coil: Array
+    """(4, 4) float64; zeros when not valid."""
+
+    valid: bool
+    reason: str = ""
+
+
+class PredictionEcho(Message, frozen=True, tag="echo.v1"):
+    """Sent the moment a pose arrives, as large as a prediction: the transport floor."""
+
+    pose_seq: int
+    filling: bytes
+
+
+class Prediction(Message, frozen=True, tag="prediction.v1"):
+    """What each muscle will answer if the pulse comes now; `t_ns` is the pose's.
+
+    Lists are in the rig's order of muscles, and empty when not valid.
+    """
+
+    pose_seq: int
+    head_from_coil: Array
+    intensity_pct_mso: PctMso | None
+    mean_log10_uv: tuple[float, ...]
+    sd_log10_uv: tuple[float, ...]
+    p05_log10_uv: tuple[float, ...]
+    p95_log10_uv: tuple[float, ...]
+    prior_log10_uv: tuple[float, ...]
+    """Mean of the promoted network before it learnt from this subject."""
+
+    model_hash: str
+    table_hash: str
+    posterior_seq: int
+    """Number of updates in the posterior that made it."""
+
+    valid: bool
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are not finite."""
+        require_finite(
+            mean_log10_uv=self.mean_log10_uv,
+            sd_log10_uv=self.sd_log10_uv,
+            p05_log10_uv=self.p05_log10_uv,
+            p95_log10_uv=self.p95_log10_uv,
+            prior_log10_uv=self.prior_log10_uv,
+        )
+
+
+class Trial(Message, frozen=True, tag="trial.v1"):
+    """One pulse, what was predicted before it and what came; `t_ns` is the pulse's.
+
+    A correction (a pulse marked as bad) is published as the same `trial_index` with a
+    higher `revision`; the highest one counts.
+    """
+
+    trial_index: int
+    revision: int
+    prediction: Prediction | None
+    """The newest valid one published before the edge; None when there was none."""
+
+    prediction_seq: int | None
+    lead_ms: float | None
+    """From the prediction's publish stamp to the edge."""
+
+    mep: MepMeasured
+    learnt: tuple[bool, ...]
+    """By muscle: whether the posterior was updated with it."""
+
+    valid: bool
+    reason: str = ""
+
+
+class ModelPromoted(Message, frozen=True, tag="model_promoted.v1"):
+    """The model in use from now on."""
+
+    model_hash: str
+    parent_hash: str
+    generation: int
+    """0 is the shipped model."""
+
+    reason: str
+
+
+class SessionEventKind(StrEnum):
+    """What an operator or the supervisor said."""
+
+    STARTED = "started"
+    NOTE = "note"
+    MARK_LAST_BAD = "mark_last_bad"
+    ROLL_BACK = "roll_back"
+    STOPPING = "stopping"
+
+
+class SessionEvent(Message, frozen=True, tag="session.v1"):
+    """A word from the supervisor to every daemon and to the record."""
+
+    kind: SessionEventKind
+    text: str = ""
+
+
+DaemonState = Literal["ready", "running", "degraded", "fault", "stopped"]
+
+
+class Health(Message, frozen=True, tag="health.v1"):
+    """A daemon's heartbeat. `stopped` is the last message that a daemon sends."""
+
+    daemon: str
+    state: DaemonState
+    reason: str = ""
+    n_inputs: int = 0
+    n_outputs: int = 0
+    n_refused: int = 0
+    """Messages that could not be decoded."""
+
+    n_lost: int = 0
+    """Messages missing by sequence number."""
+
+
+class Trace(Message, frozen=True, tag="trace.v1"):
+    """What one published message cost; replay never compares it."""
+
+    topic: str
+    about_seq: int
+    received_ns: int
+    publish_ns: int
+    """Taken after the message was handed to the bus: an upper bound."""
