@@ -1,1 +1,32 @@
-"""."""
+"""The E-field of a coil pose from a precomputed table, and what is made of it."""
+
+from m2m_rt.efield.draw import draw_pose
+from m2m_rt.efield.lookup import BatchAnswer, EfieldLookup, FieldAnswer
+from m2m_rt.efield.nrp import NrpSettings, neural_response, roi_volume
+from m2m_rt.efield.region import PoseFault, RegionGuard
+from m2m_rt.efield.table import (
+    CoilField,
+    EfieldTable,
+    PlannedRegion,
+    Provenance,
+    RegionOfInterest,
+    ScalpDistance,
+)
+
+__all__ = [
+    "BatchAnswer",
+    "CoilField",
+    "EfieldLookup",
+    "EfieldTable",
+    "FieldAnswer",
+    "NrpSettings",
+    "PlannedRegion",
+    "PoseFault",
+    "Provenance",
+    "RegionGuard",
+    "RegionOfInterest",
+    "ScalpDistance",
+    "draw_pose",
+    "neural_response",
+    "roi_volume",
+]

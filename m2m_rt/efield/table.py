@@ -116,8 +116,9 @@ class EfieldTable:
     frame."""
 
     project: F32
-    """(rank, 3 · n_sensors): from B at the sensors (head-frame components, sensor-major:
-    x y z of sensor 0, then of sensor 1, …) to coefficients of the reduced basis."""
+    """(rank, 3 · n_sensors): from B at the sensors (head-frame components,
+    sensor-major: x y z of sensor 0, then of sensor 1, …) to coefficients of the reduced
+    basis."""
 
     basis: F32
     """(3 · n_roi, rank): E in V/m per A/µs, point-major: x y z of point 0, then …"""

@@ -1,6 +1,7 @@
 """Rigid transforms, coil poses and the coordinate conventions of navigators."""
 
 from m2m_rt.geometry.rigid import (
+    RIGID_TOLERANCE,
     inverse,
     matrix_from_quaternion,
     quaternion_from_matrix,
@@ -10,6 +11,7 @@ from m2m_rt.geometry.rigid import (
 )
 
 __all__ = [
+    "RIGID_TOLERANCE",
     "inverse",
     "matrix_from_quaternion",
     "quaternion_from_matrix",

@@ -1,0 +1,1 @@
+"""Factories that tests of several parts share."""
