@@ -1,1 +1,1 @@
-"""."""
+"""Configuration, the table of daemons, composition, supervisor and command line."""

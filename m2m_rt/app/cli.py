@@ -1,0 +1,99 @@
+"""The command `m2m`: finds the sub-commands and turns our errors into one line.
+
+Nothing heavy is imported here or at the top of a sub-command's module, so that
+`m2m --help` answers at once.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from m2m_rt.app.threads import limit_threads
+from m2m_rt.errors import ConfigError, DataError, M2mError, ModelRefused
+
+RESEARCH_USE = "Research use only; not a medical device."
+
+COMMAND_MODULES = (
+    "cli_session",
+    "cli_replay",
+    "cli_streams",
+    "cli_mep",
+    "cli_table",
+    "cli_table_bench",
+    "cli_train",
+)
+"""Modules of m2m_rt.app with `register(app)`, in the order of the help page."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `m2m` with the arguments (default: the process's); return its exit status."""
+    limit_threads()
+    return run_app(_build(), arguments)
+
+
+def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
+    """Run a command line and return its exit status.
+
+    A wrong set-up, unusable data or a refused model is one line on stderr and 2; a lost
+    device is one line and 1; anything else is a bug and keeps its traceback.
+    """
+    try:
+        app(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except M2mError as err:
+        line = " ".join(str(err).split())
+        typer.echo(f"m2m: {line}", err=True)
+        return 2 if isinstance(err, ConfigError | DataError | ModelRefused) else 1
+    return 0
+
+
+def announce() -> None:
+    """Say on stderr what this is and what it is not for; sessions begin with it."""
+    typer.echo(f"{_version()}. {RESEARCH_USE}", err=True)
+
+
+def _build() -> typer.Typer:
+    app = typer.Typer(
+        name="m2m",
+        help=f"Predict muscle responses to TMS before each pulse. {RESEARCH_USE}",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_root)
+    for name in COMMAND_MODULES:
+        module = f"m2m_rt.app.{name}"
+        if importlib.util.find_spec(module) is not None:
+            importlib.import_module(module).register(app)
+    return app
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(_version())
+        raise typer.Exit
+
+
+def _root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Say the version."
+        ),
+    ] = False,
+) -> None: ...
+
+
+def _version() -> str:
+    return f"m2m_rt {importlib.metadata.version('m2m_rt')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
