@@ -1,0 +1,64 @@
+"""The EMG before the pulse, split into mains hum and the rest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2m_rt.units import F64
+
+_LEAST_PERIODS = 2.0
+"""A shorter background cannot tell hum from a slow offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the EMG of each muscle was before the pulse; all shape (n_muscles,)."""
+
+    rms_uv: F64
+    """About the mean, hum included: what is usually reported."""
+
+    hum_rms_uv: F64
+    """Of the mains frequency alone; 0 where the background is too short to tell."""
+
+    noise_rms_uv: F64
+    """Of what is left: the muscle's activity and the amplifier's noise."""
+
+
+class HumModel:
+    """Fits offset and mains hum to the background and continues them after it.
+
+    Least squares on 1, cos, sin of the mains frequency. Mains keep 0.1 Hz, so over
+    the 60 ms to the window's end the continued hum is right to 4 %.
+    """
+
+    def __init__(self, *, first: int, stop: int, n_rows: int, cycles: float) -> None:
+        """Fit to rows ``first`` to ``stop`` of epochs of ``n_rows`` rows.
+
+        ``cycles`` is the mains' number of periods a row.
+        """
+        self._span = slice(first, stop)
+        phase = 2 * np.pi * cycles * np.arange(n_rows)
+        waves = [np.ones(n_rows)]
+        if (stop - first) * cycles >= _LEAST_PERIODS:
+            waves += [np.cos(phase), np.sin(phase)]
+        self._waves = np.stack(waves)  # (n_waves, n_rows)
+        self._fit = np.linalg.pinv(self._waves[:, self._span]).T  # (n_waves, n_bg)
+
+    def split(self, epoch_uv: F64) -> tuple[F64, Background]:
+        """Return the epoch without offset and hum, and what the background was.
+
+        Parameters
+        ----------
+        epoch_uv
+            Shape (n_rows, n_muscles).
+        """
+        before_uv = epoch_uv[self._span]
+        # einsum, not BLAS: the same sums in the same order on every call.
+        size_uv = np.einsum("wr,rm->wm", self._fit, before_uv)
+        clean_uv = epoch_uv - np.einsum("wr,wm->rm", self._waves, size_uv)
+        background = Background(
+            rms_uv=before_uv.std(axis=0),
+            hum_rms_uv=np.sqrt((size_uv[1:] ** 2).sum(axis=0) / 2),
+            noise_rms_uv=np.sqrt((clean_uv[self._span] ** 2).mean(axis=0)),
+        )
+        return clean_uv, background
