@@ -26,3 +26,7 @@ class DataError(M2mError):
 
 class ModelRefused(M2mError):  # noqa: N818 - the design's name for this condition
     """A model file failed its hash, contract or golden check; it was not loaded."""
+
+
+class DiskFault(M2mError):  # noqa: N818 - the design's name for this condition
+    """The record can no longer be written: the disk is full, gone or too slow."""

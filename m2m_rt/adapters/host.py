@@ -1,0 +1,47 @@
+"""The one module that may call what only POSIX has; each call has a portable form."""
+
+import os
+import signal
+from pathlib import Path
+
+
+def sync_file(descriptor: int) -> None:
+    """Wait until what was written to an open file is on the disk.
+
+    Raises
+    ------
+    OSError
+        If the disk could not take it.
+    """
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's list of names is on the disk, where that can be asked."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return  # Windows: a folder cannot be opened, and NTFS journals its names
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def kill_process(pid: int) -> None:
+    """End a process at once, without giving it a chance to tidy up.
+
+    Raises
+    ------
+    ProcessLookupError
+        If there is no such process.
+    """
+    # Windows has no SIGKILL: there SIGTERM is TerminateProcess, which is the same.
+    os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def ignore_interrupt() -> None:
+    """Let Ctrl-C be handled by the supervisor alone; it reaches its children too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
