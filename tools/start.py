@@ -187,7 +187,11 @@ def _install(extras: set[str]) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        status = _wait_for_pip(pip, started_s)
+        try:
+            status = _wait_for_pip(pip, started_s)
+        except KeyboardInterrupt:
+            pip.wait()  # Ctrl-C reaches pip too: let it undo what it can
+            raise
     if status != 0:
         raise SetupFailed(_explain_pip(command))
     _write_stamp(extras)
