@@ -19,6 +19,7 @@ from m2m_rt.emg.settings import (
     TriggerSettings,
     default_muscles,
 )
+from m2m_rt.emg.sweeps import MeasuredSweeps, measure_sweeps
 from m2m_rt.emg.trigger import TriggerDetector
 from m2m_rt.emg.windows import EpochRows, lay_out
 
@@ -38,6 +39,7 @@ __all__ = [
     "GapDetector",
     "GapSettings",
     "HumModel",
+    "MeasuredSweeps",
     "MepMeter",
     "MepSettings",
     "MuscleSettings",
@@ -50,5 +52,6 @@ __all__ = [
     "default_muscles",
     "lay_out",
     "leave_noise",
+    "measure_sweeps",
     "slope_tangent",
 ]

@@ -1,5 +1,6 @@
 """The MEP of every muscle in one epoch: amplitude, latency, background, validity."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,26 +21,23 @@ class PulseMeps:
     edge_row: int
     """Row of the trigger edge since the stream's start."""
 
-    amplitude_uv: F64
-    """Shape (n_muscles,), peak to peak in the window of the filtered EMG.
-
-    0 where the window holds a non-finite sample.
-    """
+    amplitude_uv: tuple[float | None, ...]
+    """Peak to peak in the window of the filtered EMG; None if it is not finite."""
 
     latency_ms: tuple[float | None, ...]
     """From the edge's row to the onset; None where there is no MEP."""
 
-    background_rms_uv: F64
-    """Shape (n_muscles,), before the pulse, about the mean, hum included."""
+    background_rms_uv: tuple[float | None, ...]
+    """Before the pulse, about the mean, hum included; None if it is not finite."""
 
-    hum_rms_uv: F64
-    """Shape (n_muscles,), the part of the background at the mains frequency."""
+    hum_rms_uv: tuple[float | None, ...]
+    """The part of the background at the mains frequency."""
 
-    is_present: Bools
-    """Shape (n_muscles,), whether there is an MEP."""
+    is_present: tuple[bool, ...]
+    """Whether there is an MEP."""
 
-    valid: Bools
-    """Shape (n_muscles,), whether the amplitude may be learnt from."""
+    valid: tuple[bool, ...]
+    """Whether the amplitude may be learnt from."""
 
     reasons: tuple[QualityReason | None, ...]
     """Why not; None where valid."""
@@ -62,7 +60,12 @@ class MepMeter:
 
     def measure(self, epoch: Epoch) -> PulseMeps:
         """Return what the muscles answered; the epoch is laid out as ``rows`` says."""
-        clean_uv, background = self._hum.split(_finite(epoch.filtered_uv))
+        # Errors stay in their own column and come out as None, never as a number.
+        with np.errstate(invalid="ignore"):
+            return self._measure(epoch)
+
+    def _measure(self, epoch: Epoch) -> PulseMeps:
+        clean_uv, background = self._hum.split(epoch.filtered_uv)
         extremes = self._extremes(clean_uv)
         is_present = self._is_present(extremes.p2p_uv, background)
         reasons = find_reasons(
@@ -72,15 +75,14 @@ class MepMeter:
             background=background,
             extremes=extremes,
         )
-        amplitude_uv = self.rows.peak_to_peak(epoch.filtered_uv)
         return PulseMeps(
             edge_row=epoch.edge_row,
-            amplitude_uv=_finite(amplitude_uv),
+            amplitude_uv=_numbers(self.rows.peak_to_peak(epoch.filtered_uv)),
             latency_ms=self._latencies_ms(clean_uv, background, is_present),
-            background_rms_uv=background.rms_uv,
-            hum_rms_uv=background.hum_rms_uv,
-            is_present=is_present,
-            valid=np.array([reason is None for reason in reasons]),
+            background_rms_uv=_numbers(background.rms_uv),
+            hum_rms_uv=_numbers(background.hum_rms_uv),
+            is_present=tuple(is_present.tolist()),
+            valid=tuple(reason is None for reason in reasons),
             reasons=reasons,
         )
 
@@ -120,6 +122,5 @@ class MepMeter:
         return float(rows * 1000 / self.rows.fs_hz)
 
 
-def _finite(values_uv: F64) -> F64:
-    """Return the values with 0 where they are not finite; quality says so."""
-    return np.where(np.isfinite(values_uv), values_uv, 0.0)
+def _numbers(values: F64) -> tuple[float | None, ...]:
+    return tuple(value if math.isfinite(value) else None for value in values.tolist())
