@@ -1,0 +1,51 @@
+"""String markers from LSL: they say which pulse it was, not when."""
+
+import pylsl
+
+from m2m_rt.adapters.lsl_inlet import FIND_WAIT_S, LslSource, message_ns
+from m2m_rt.adapters.stream_choice import StreamChoice
+from m2m_rt.adapters.stream_header import StreamHeader
+from m2m_rt.errors import ConfigError
+from m2m_rt.messages import MarkerReceived, Message
+
+_LARGEST_PULL = 64
+
+
+class MarkerReader:
+    """Reads the first channel of a text stream; silence is normal."""
+
+    stream = "markers"
+    buffer_s = 30
+    lost_after_s: float | None = None
+
+    def accept(self, header: StreamHeader) -> None:
+        """Check that it is text."""
+        if not header.is_text:
+            found = f"numbers in stream {header.name}"
+            raise ConfigError("markers.stream", found, "a string stream")
+
+    def pull(self, inlet: pylsl.StreamInlet, wait_s: float) -> list[Message]:
+        """Return every marker that has arrived."""
+        rows, stamps_s = inlet.pull_chunk(
+            timeout=wait_s, max_samples=_LARGEST_PULL, min_samples=1, as_numpy=True
+        )
+        return [
+            MarkerReceived(
+                t_ns=message_ns(stamp_s),
+                # A lab's text may be in any encoding; a marker is not worth a crash.
+                text=row[0].decode("utf-8", errors="replace"),
+                device_s=float(stamp_s),
+            )
+            for row, stamp_s in zip(rows, stamps_s, strict=True)
+        ]
+
+
+def open_markers(choice: StreamChoice, *, timeout_s: float = FIND_WAIT_S) -> LslSource:
+    """Return the source of `MarkerReceived`, `LinkChanged` and `ClockOffset`.
+
+    Raises
+    ------
+    ConfigError
+        If the stream is missing, not the only one, or not text.
+    """
+    return LslSource(MarkerReader(), choice, timeout_s=timeout_s)
