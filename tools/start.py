@@ -227,7 +227,7 @@ def _wait_for_pip(pip: subprocess.Popen[bytes], started_s: float) -> int:
             if now_s < next_s:
                 continue
             next_s = now_s + (0.0 if rewrite else STATUS_EVERY_S)
-            line = f"  {now_s - started_s:4.0f} s  {_last_line()}"[:78]
+            line = f"  {now_s - started_s:4.0f} s  {_progress()}"[:78]
             print(f"\r{line:<78}" if rewrite else line, end="" if rewrite else "\n")
             sys.stdout.flush()
         else:
@@ -240,8 +240,15 @@ def _log_lines() -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _last_line() -> str:
+def _progress() -> str:
+    """Return what pip is at; it says nothing itself while it unpacks."""
     lines = _log_lines()
+    for line in reversed(lines):
+        if line.startswith("Installing collected packages: "):
+            n_in_place = sum(
+                1 for _ in VENV.glob("[Ll]ib/**/site-packages/*.dist-info")
+            )
+            return f"unpacking: {n_in_place} of about {line.count(',') + 3} packages"
     return lines[-1].strip() if lines else "pip starts"
 
 

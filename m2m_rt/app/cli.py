@@ -43,7 +43,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     device is one line and 1; anything else is a bug and keeps its traceback.
     """
     try:
-        app(arguments)
+        app(arguments, prog_name="m2m")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except M2mError as err:
