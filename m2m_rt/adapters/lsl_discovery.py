@@ -48,19 +48,18 @@ def choose_stream(
 
 
 def resolve(choice: StreamChoice, *, timeout_s: float) -> list[pylsl.StreamInfo]:
-    """Return the streams that fit, sorted by host and name; waits for the first one."""
+    """Return the streams that fit, in a fixed order; waits for the first one."""
     first = pylsl.resolve_bypred(choice.predicate(), 1, timeout_s)
     if not first:
         return []
     both = pylsl.resolve_bypred(choice.predicate(), 2, DUPLICATE_WAIT_S)
     by_uid = {info.uid(): info for info in (*first, *both)}
-    return sorted(by_uid.values(), key=lambda info: (info.hostname(), info.name()))
+    return sorted(by_uid.values(), key=_order)
 
 
 def list_streams(*, wait_s: float) -> list[pylsl.StreamInfo]:
     """Return every stream that answers within `wait_s`, without descriptions."""
-    found = pylsl.resolve_streams(wait_time=wait_s)
-    return sorted(found, key=lambda info: (info.type(), info.name(), info.hostname()))
+    return sorted(pylsl.resolve_streams(wait_time=wait_s), key=_order)
 
 
 def read_header(inlet: pylsl.StreamInlet, where: str) -> StreamHeader:
@@ -97,6 +96,10 @@ def header_of(info: pylsl.StreamInfo) -> StreamHeader:
         hostname=info.hostname(),
         uid=info.uid(),
     )
+
+
+def _order(info: pylsl.StreamInfo) -> tuple[str, str, str, str]:
+    return info.type(), info.name(), info.hostname(), info.source_id()
 
 
 def _channels(channels: pylsl.info.XMLElement) -> list[pylsl.info.XMLElement]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pylsl
 import pytest
@@ -22,19 +24,33 @@ from m2m_rt.messages import (
     unpack_f64,
 )
 from m2m_rt.units import rig_ns
-from tests.support.streams import info_of, of_type, poll_until
+from tests.support.streams import LabStream, of_type, poll_until
 
 FS_HZ = 5000.0
 CHUNK_ROWS = 25
 
 
-def _emg_info(name: str, **changes: object) -> pylsl.StreamInfo:
-    described: dict[str, object] = {
-        "labels": ("APB", "FDI", "TRIG"),
-        "unit": ("microvolts", "mV", ""),
-        "fs_hz": FS_HZ,
-    }
-    return info_of(name, "EMG", **(described | changes))  # type: ignore[arg-type]
+EMG = LabStream(
+    name="emg",
+    type="EMG",
+    labels=("APB", "FDI", "TRIG"),
+    unit=("microvolts", "mV", ""),
+    fs_hz=FS_HZ,
+)
+
+
+def _emg(name: str, **changes: object) -> pylsl.StreamOutlet:
+    return replace(EMG, name=name, **changes).open()  # type: ignore[arg-type]
+
+
+def _pose(name: str, n_channels: int, **changes: object) -> pylsl.StreamOutlet:
+    pose = LabStream(
+        name=name,
+        type="CoilPose",
+        labels=POSE_CHANNELS[n_channels],
+        desc=POSE_DESCRIPTION,
+    )
+    return replace(pose, **changes).open()  # type: ignore[arg-type]
 
 
 def _open(name: str) -> LslSource:
@@ -64,7 +80,7 @@ class _Lab:
 
 
 def test_emg_arrives_whole_in_the_rigs_order_and_in_microvolts() -> None:
-    lab = _Lab(pylsl.StreamOutlet(_emg_info("emg-whole")))
+    lab = _Lab(_emg("emg-whole"))
     source = _open("emg-whole")
 
     def enough(messages: list[Message]) -> bool:
@@ -90,7 +106,7 @@ def test_emg_arrives_whole_in_the_rigs_order_and_in_microvolts() -> None:
 
 
 def test_same_machine_has_offset_0_and_the_measured_one_is_on_record() -> None:
-    outlet = pylsl.StreamOutlet(_emg_info("emg-offset"))
+    outlet = _emg("emg-offset")
     source = _open("emg-offset")
     messages = poll_until(source, lambda got: len(of_type(got, ClockOffset)) == 2)
     source.close()
@@ -101,28 +117,15 @@ def test_same_machine_has_offset_0_and_the_measured_one_is_on_record() -> None:
     assert abs(measured.offset_s) < 0.1  # one clock: only the probe's own delay
 
 
-@pytest.mark.parametrize(
-    ("changes", "found"),
-    [
-        ({"fs_hz": 2000.0}, "2000 Hz"),
-        ({"unit": ("microvolts", "bananas", "")}, "'bananas'"),
-        ({"unit": ("microvolts", "", "")}, "FDI of emg-wrong: found none"),
-        ({"labels": ("APB", "ADM", "TRIG")}, "FDI 0 times among APB ADM TRIG"),
-        ({"labels": ("FDI", "FDI", "APB")}, "FDI 2 times"),
-        ({"channel_format": "string"}, "text"),
-    ],
-)
-def test_emg_that_is_not_as_the_rig_says_is_refused_with_what_was_found(
-    changes: dict[str, object], found: str
-) -> None:
-    outlet = pylsl.StreamOutlet(_emg_info("emg-wrong", **changes))
-    with pytest.raises(ConfigError, match=found):
+def test_emg_that_is_not_as_the_rig_says_is_refused() -> None:
+    outlet = _emg("emg-wrong", unit=("microvolts", "bananas", ""))
+    with pytest.raises(ConfigError, match=r"channel FDI of emg-wrong: found 'bananas'"):
         _open("emg-wrong")
     assert outlet is not None
 
 
 def test_missing_stream_is_one_line_that_names_what_is_there() -> None:
-    outlet = pylsl.StreamOutlet(_emg_info("emg-there"))
+    outlet = _emg("emg-there")
     choice = StreamChoice(type="EMG", name="emg-elsewhere")
     reader = EmgReader(("FDI",), trigger_channel="TRIG", fs_hz=FS_HZ)
     with pytest.raises(ConfigError, match=r"within 0\.2 s; found: .*emg-there"):
@@ -131,16 +134,14 @@ def test_missing_stream_is_one_line_that_names_what_is_there() -> None:
 
 
 def test_two_streams_that_fit_are_refused() -> None:
-    outlets = [
-        pylsl.StreamOutlet(_emg_info("emg-twice", source_id=mark)) for mark in "ab"
-    ]
+    outlets = [_emg("emg-twice", source_id=mark) for mark in "ab"]
     with pytest.raises(ConfigError, match=r"2 with .*'a'.*'b'"):
         _open("emg-twice")
     assert len(outlets) == 2
 
 
 def test_sender_that_dies_is_lost_and_checked_when_it_is_back() -> None:
-    lab = _Lab(pylsl.StreamOutlet(_emg_info("emg-back")))
+    lab = _Lab(_emg("emg-back"))
     source = _open("emg-back")
     poll_until(
         source, lambda got: bool(of_type(got, EmgReceived)), before_poll=lab.push
@@ -148,7 +149,7 @@ def test_sender_that_dies_is_lost_and_checked_when_it_is_back() -> None:
     del lab.outlet
     lost = poll_until(source, lambda got: Link.LOST in _links(got))
     assert _links(lost) == [Link.LOST]
-    lab.outlet = pylsl.StreamOutlet(_emg_info("emg-back"))
+    lab.outlet = _emg("emg-back")
     back = poll_until(
         source, lambda got: bool(of_type(got, EmgReceived)), before_poll=lab.push
     )
@@ -159,14 +160,14 @@ def test_sender_that_dies_is_lost_and_checked_when_it_is_back() -> None:
 
 
 def test_sender_that_comes_back_as_something_else_is_refused_for_good() -> None:
-    lab = _Lab(pylsl.StreamOutlet(_emg_info("emg-other")))
+    lab = _Lab(_emg("emg-other"))
     source = _open("emg-other")
     poll_until(
         source, lambda got: bool(of_type(got, EmgReceived)), before_poll=lab.push
     )
     del lab.outlet
     poll_until(source, lambda got: Link.LOST in _links(got))
-    lab.outlet = pylsl.StreamOutlet(_emg_info("emg-other", unit=("mV", "mV", "")))
+    lab.outlet = _emg("emg-other", unit=("mV", "mV", ""))
     messages = poll_until(
         source, lambda got: Link.REFUSED in _links(got), before_poll=lab.push
     )
@@ -180,7 +181,7 @@ def test_sender_that_comes_back_as_something_else_is_refused_for_good() -> None:
 
 
 def test_silent_sender_is_lost_and_goes_on_without_a_row_missing() -> None:
-    lab = _Lab(pylsl.StreamOutlet(_emg_info("emg-stall")))
+    lab = _Lab(_emg("emg-stall"))
     source = _open("emg-stall")
     messages = poll_until(
         source, lambda got: bool(of_type(got, EmgReceived)), before_poll=lab.push
@@ -199,9 +200,7 @@ def test_silent_sender_is_lost_and_goes_on_without_a_row_missing() -> None:
 @pytest.mark.parametrize("n_channels", [7, 16])
 def test_every_pose_arrives_with_its_own_stamp(n_channels: int) -> None:
     name = f"pose-{n_channels}"
-    outlet = pylsl.StreamOutlet(
-        info_of(name, "CoilPose", POSE_CHANNELS[n_channels], desc=POSE_DESCRIPTION)
-    )
+    outlet = _pose(name, n_channels)
     source = open_pose(StreamChoice(name=name))
     poses = np.arange(3 * n_channels, dtype=np.float32).reshape(3, n_channels)
     for place, pose in enumerate(poses):
@@ -213,53 +212,26 @@ def test_every_pose_arrives_with_its_own_stamp(n_channels: int) -> None:
     assert np.array_equal([unpack_f64(m.values) for m in received], poses)
 
 
-@pytest.mark.parametrize(
-    ("field", "said", "found"),
-    [
-        ("frame", "mri", "'mri', expected 'head'"),
-        ("unit", "m", "'m', expected 'mm'"),
-        ("convention", "brainsight", "'brainsight', expected 'simnibs'"),
-        ("unit", "", "none, expected 'mm'"),
-    ],
-)
-def test_pose_of_another_frame_unit_or_convention_is_refused(
-    field: str, said: str, found: str
-) -> None:
-    desc = POSE_DESCRIPTION | {field: said}
-    name = f"pose-{field}-{said}"
-    outlet = pylsl.StreamOutlet(info_of(name, "CoilPose", POSE_CHANNELS[7], desc=desc))
-    with pytest.raises(ConfigError, match=found):
-        open_pose(StreamChoice(name=name))
-    assert outlet is not None
-
-
-def test_pose_of_6_channels_is_refused() -> None:
-    labels = tuple("abcdef")
-    outlet = pylsl.StreamOutlet(
-        info_of("pose-6", "CoilPose", labels, desc=POSE_DESCRIPTION)
-    )
-    with pytest.raises(ConfigError, match="6 channels .*expected 7 or 16"):
-        open_pose(StreamChoice(name="pose-6"))
+def test_pose_in_another_frame_is_refused() -> None:
+    outlet = _pose("pose-mri", 7, desc=POSE_DESCRIPTION | {"frame": "mri"})
+    with pytest.raises(ConfigError, match=r"found 'mri', expected 'head'"):
+        open_pose(StreamChoice(name="pose-mri"))
     assert outlet is not None
 
 
 def test_stimulator_intensity_arrives() -> None:
-    outlet = pylsl.StreamOutlet(
-        info_of("stim", "StimulatorState", ("intensity",), unit="percent_mso")
-    )
+    outlet = LabStream(
+        name="stim",
+        type="StimulatorState",
+        labels=("intensity",),
+        unit="percent_mso",
+    ).open()
     source = open_stimulator(StreamChoice(type="StimulatorState"))
     outlet.push_sample([62.5], 12.0)
     messages = poll_until(source, lambda got: bool(of_type(got, StimulatorReceived)))
     source.close()
     state = of_type(messages, StimulatorReceived)[0]
     assert (state.intensity_pct_mso, state.device_s) == (62.5, 12.0)
-
-
-def test_stimulator_without_its_unit_is_refused() -> None:
-    outlet = pylsl.StreamOutlet(info_of("stim-unit", "StimulatorState", ("intensity",)))
-    with pytest.raises(ConfigError, match="found none, expected 'percent_mso'"):
-        open_stimulator(StreamChoice(name="stim-unit"))
-    assert outlet is not None
 
 
 def test_marker_text_arrives_whatever_its_encoding() -> None:

@@ -1,9 +1,11 @@
 """Outlets as a lab would open them, and waiting for messages with a deadline."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pylsl
+
 from m2m_rt.messages import Message
 from m2m_rt.ports import Source
 
@@ -13,29 +15,38 @@ DEADLINE_S = 20.0
 """Far beyond what any step takes: only a hang reaches it."""
 
 
-def info_of(
-    name: str,
-    stream_type: str,
-    labels: Sequence[str],
-    *,
-    unit: str | Sequence[str] = "",
-    fs_hz: float = 0.0,
-    source_id: str = "",
-    channel_format: str = "float32",
-    desc: dict[str, str] | None = None,
-) -> pylsl.StreamInfo:
-    info = pylsl.StreamInfo(
-        name, stream_type, len(labels), fs_hz, channel_format, source_id or name
-    )
-    for field, value in (desc or {}).items():
-        info.desc().append_child_value(field, value)
-    channels = info.desc().append_child("channels")
-    units = [unit] * len(labels) if isinstance(unit, str) else unit
-    for label, channel_unit in zip(labels, units, strict=True):
-        channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", channel_unit)
-    return info
+@dataclass(frozen=True, kw_only=True)
+class LabStream:
+    name: str
+    type: str
+    labels: Sequence[str]
+    unit: str | Sequence[str] = ""
+    fs_hz: float = 0.0
+    source_id: str = ""
+    channel_format: str = "float32"
+    desc: dict[str, str] = field(default_factory=dict)
+
+    def open(self) -> pylsl.StreamOutlet:
+        info = pylsl.StreamInfo(
+            self.name,
+            self.type,
+            len(self.labels),
+            self.fs_hz,
+            self.channel_format,
+            self.source_id or self.name,
+        )
+        for name, value in self.desc.items():
+            info.desc().append_child_value(name, value)
+        channels = info.desc().append_child("channels")
+        for label, unit in zip(self.labels, self.units(), strict=True):
+            channel = channels.append_child("channel")
+            channel.append_child_value("label", label)
+            channel.append_child_value("unit", unit)
+        return pylsl.StreamOutlet(info)
+
+    def units(self) -> Sequence[str]:
+        is_one = isinstance(self.unit, str)
+        return [str(self.unit)] * len(self.labels) if is_one else self.unit
 
 
 def poll_until(
