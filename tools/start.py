@@ -245,11 +245,14 @@ def _progress() -> str:
     lines = _log_lines()
     for line in reversed(lines):
         if line.startswith("Installing collected packages: "):
-            n_in_place = sum(
-                1 for _ in VENV.glob("[Ll]ib/**/site-packages/*.dist-info")
-            )
-            return f"unpacking: {n_in_place} of about {line.count(',') + 3} packages"
+            return f"unpacking: {_n_new_packages()} of {line.count(',') + 1} packages"
     return lines[-1].strip() if lines else "pip starts"
+
+
+def _n_new_packages() -> int:
+    since_s = UNFINISHED.stat().st_mtime
+    infos = VENV.glob("[Ll]ib/**/site-packages/*.dist-info")
+    return sum(1 for info in infos if info.stat().st_mtime >= since_s)
 
 
 def _explain_pip(command: Sequence[str]) -> str:
