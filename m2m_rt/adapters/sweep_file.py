@@ -1,5 +1,6 @@
 """Stored EMG sweeps: MATLAB .mat (version 5 and HDF5), .npy, .npz and .csv."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,17 @@ from m2m_rt.units import F64
 
 _UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "µV": 1.0, "μV": 1.0, "nV": 1e-3}
 
-_UNREADABLE = (OSError, ValueError, TypeError, NotImplementedError, KeyError)
-"""What the readers raise on a damaged file, scipy's MatReadError apart."""
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    KeyError,
+    zipfile.BadZipFile,
+    scipy.io.matlab.MatReadError,
+)
+"""What the readers raise on a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ def _read(path: Path, variable: str | None) -> tuple[npt.NDArray[np.generic], st
         )
     try:
         array, name = reader(path, variable)
-    except (*_UNREADABLE, scipy.io.matlab.MatReadError) as err:
+    except _UNREADABLE as err:
         raise DataError(f"{path}: cannot be read ({err})") from err
     if array.dtype.kind not in "fiu" or array.ndim == 0 or array.size == 0:
         found = f"{array.dtype} of shape {array.shape}"
@@ -118,26 +128,29 @@ def _read_hdf5(path: Path, variable: str | None) -> tuple[npt.NDArray[np.generic
 
 
 def _read_npz(path: Path, variable: str | None) -> tuple[npt.NDArray[np.generic], str]:
-    with np.load(path, allow_pickle=False) as arrays:
+    # A file opened here is closed here; numpy leaves its own open on a damaged one.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         name = _choose(path, variable, {name: arrays[name].shape for name in arrays})
         return np.asarray(arrays[name]), name
 
 
 def _read_npy(path: Path, variable: str | None) -> tuple[npt.NDArray[np.generic], str]:
     _refuse_variable(path, variable)
-    return np.asarray(np.load(path, allow_pickle=False)), ""
+    with path.open("rb") as file:
+        return np.asarray(np.load(file, allow_pickle=False)), ""
 
 
 def _read_csv(path: Path, variable: str | None) -> tuple[npt.NDArray[np.generic], str]:
     """Read numbers with comma, semicolon or tab between; one line of names may lead."""
     _refuse_variable(path, variable)
-    with path.open(encoding="utf-8-sig") as lines:
-        first = lines.readline()
-    mark = next((mark for mark in ";\t," if mark in first), ",")
-    n_names = 0 if _is_number(first.split(mark)[0]) else 1
-    array = np.loadtxt(
-        path, delimiter=mark, skiprows=n_names, encoding="utf-8-sig", ndmin=2
-    )
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    if not lines:
+        raise ValueError("it is empty")
+    mark = next((mark for mark in ";\t," if mark in lines[0]), ",")
+    rows = lines if _is_number(lines[0].split(mark)[0]) else lines[1:]
+    if not rows:
+        raise ValueError("it holds no numbers")
+    array = np.loadtxt(rows, delimiter=mark, ndmin=2)
     return array, ""
 
 

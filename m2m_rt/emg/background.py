@@ -30,9 +30,10 @@ class Background:
 class HumModel:
     """Fits offset and mains hum to the background and continues them after it.
 
-    Hum is taken out only where it is most of the background: continuing what a fit
-    makes of noise would add more than it takes away. Least squares on 1, cos, sin of the mains frequency. Mains keep 0.1 Hz, so over
-    the 60 ms to the window's end the continued hum is right to 4 %.
+    Least squares on 1, cos, sin of the mains frequency. Mains keep 0.1 Hz, so over the
+    60 ms to the window's end the continued hum is right to 4 %. Hum is taken out only
+    where it is most of the background: continuing what a fit makes of noise would add
+    more than it takes away.
     """
 
     def __init__(self, *, first: int, stop: int, n_rows: int, cycles: float) -> None:

@@ -1,5 +1,6 @@
 """MEPs of stored sweeps: one muscle, the pulse at the same place in each."""
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -44,6 +45,8 @@ def measure_sweeps(
     ConfigError
         If the sweeps do not hold the pulse, a background and the window.
     """
+    if not math.isfinite(trigger_s):
+        raise ConfigError("trigger", f"{trigger_s} s", "a time in the sweep")
     edge_row = round(trigger_s * fs_hz)
     fitting = _fit_background(settings, edge_row * 1000 / fs_hz)
     meter = MepMeter(fitting, fs_hz)

@@ -1,6 +1,7 @@
 """Where the trigger channel rises: the row of every pulse, however it is cut."""
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from m2m_rt.emg.settings import TriggerSettings
 from m2m_rt.units import F64, Bools
@@ -19,9 +20,11 @@ class TriggerDetector:
         rise_rows = max(1, round(settings.rise_ms * fs_hz / 1000))
         self._rise_rows = rise_rows if settings.level is None else 1
         self._refractory_rows = max(1, round(settings.refractory_ms * fs_hz / 1000))
-        self._pending = np.empty(0)  # the rows that are context or not judged yet
-        self._pending_row = 0
-        self._next_row = 1  # the first row not judged; row 0 has no row before it
+        # Rows that are context or not judged yet. Before the stream's start lies no
+        # value that a first row could rise from.
+        self._pending = np.full(self._rise_rows, np.inf)
+        self._pending_row = -self._rise_rows
+        self._next_row = 0  # the first one not judged
         self._release: float | None = None  # set while the channel is high
         self._last_edge_row = -self._refractory_rows
         self._is_started = False
@@ -58,8 +61,8 @@ class TriggerDetector:
             return
         if not self._is_started:
             self._start(trigger[0])
-        last = self._pending[-1] if len(self._pending) else 0.0
-        finite = _hold_non_finite(trigger, last)
+        before = self._pending[-1] if np.isfinite(self._pending[-1]) else 0.0
+        finite = _hold_non_finite(trigger, before)
         self._pending = np.concatenate([self._pending, finite])
 
     def _start(self, first: float) -> None:
@@ -93,13 +96,8 @@ class TriggerDetector:
 
     def _base(self, first: int, stop: int) -> F64:
         """Return, for each row, the least value of the rise time before it."""
-        base = np.full(stop - first, np.inf)
-        for back in range(1, self._rise_rows + 1):
-            begin = max(0, first - back)
-            shifted = self._pending[begin : stop - back]
-            tail = base[len(base) - len(shifted) :]
-            np.minimum(tail, shifted, out=tail)
-        return base
+        before = self._pending[first - self._rise_rows : stop - 1]
+        return np.asarray(sliding_window_view(before, self._rise_rows).min(axis=1))
 
     def _judge(self, row: int) -> int | None:
         if self._release is not None:
@@ -127,7 +125,7 @@ class TriggerDetector:
         return row + int(np.argmax(rise >= base + height / 2))
 
     def _drop_old(self) -> None:
-        keep_row = max(self._pending_row, self._next_row - self._rise_rows)
+        keep_row = self._next_row - self._rise_rows
         self._pending = self._pending[keep_row - self._pending_row :]
         self._pending_row = keep_row
 
