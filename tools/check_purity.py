@@ -51,7 +51,9 @@ CORE_ATTRIBUTES = frozenset(
 SEEDED_RANDOM = frozenset({"Generator", "SeedSequence", "BitGenerator", "PCG64"})
 """What the core may take from numpy.random; also `default_rng`, given a seed."""
 
-REPLAY_NAME = re.compile(r"^_?((is|in|for|during)_)?replay(ing|ed|_mode)?$")
+REPLAY_NAME = re.compile(
+    r"^_?((is|in|for|during)_)?replay(ing|ed|_mode)?$", re.IGNORECASE
+)
 
 POSIX_MODULES = frozenset(
     {
@@ -184,11 +186,30 @@ def _is_none(node: ast.expr) -> bool:
 def _asks_for_replay(node: ast.AST) -> Iterator[str]:
     if not isinstance(node, ast.If | ast.IfExp | ast.While | ast.Match):
         return
-    asked = node.subject if isinstance(node, ast.Match) else node.test
-    for part in ast.walk(asked):
+    for part in _operands(node.subject if isinstance(node, ast.Match) else node.test):
         name = _dotted(part).rpartition(".")[2]
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            name = part.value
         if REPLAY_NAME.match(name):
             yield f"a branch asks for {name!r}: live and replay are the same code"
+
+
+def _operands(test: ast.expr) -> Iterator[ast.expr]:
+    """Yield what a condition is made of: of `not a.b and c() == d`, a.b, c and d."""
+    match test:
+        case ast.BoolOp(values=parts):
+            inner = parts
+        case ast.Compare(left=left, comparators=others):
+            inner = [left, *others]
+        case ast.UnaryOp(operand=part) | ast.NamedExpr(value=part):
+            inner = [part]
+        case ast.Call(func=part):
+            inner = [part]
+        case _:
+            yield test
+            return
+    for part in inner:
+        yield from _operands(part)
 
 
 # -- portability --------------------------------------------------------------------

@@ -154,10 +154,18 @@ def test_adapters_may_open_files() -> None:
         "if not settings.is_replay: pass",
         "x = 1 if self._replaying else 2",
         "while in_replay: pass",
+        "if x and mode == 'replay': pass",
+        "if mode is Mode.REPLAY: pass",
+        "if is_replay(): pass",
     ],
 )
 def test_nothing_asks_whether_it_is_a_replay(line: str) -> None:
     assert PURITY["check_file"]("m2m_rt/runtime/loop.py", line + "\n")
+
+
+def test_a_replay_may_be_asked_about_itself() -> None:
+    line = "if not replay.is_at_cut_end(): pass"
+    assert not PURITY["check_file"]("m2m_rt/replay/exact.py", line + "\n")
 
 
 @pytest.mark.parametrize(
