@@ -1,0 +1,71 @@
+"""When a pose may be used, and the words for why it may not."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class PoseFault(StrEnum):
+    """Why a coil pose is not valid."""
+
+    NOT_TRACKED = "not_tracked"
+    """The navigator does not see the coil: NaN."""
+
+    NOT_FINITE = "not_finite"
+    WRONG_SHAPE = "wrong_shape"
+    """Neither 7 nor 16 numbers."""
+
+    QUATERNION_NOT_UNIT = "quaternion_not_unit"
+    NOT_RIGID = "not_rigid"
+    """Shear, scale, reflection, or a last row that is not 0 0 0 1."""
+
+    OUT_OF_RANGE = "out_of_range"
+    """Farther from the head than a navigator sees."""
+
+    STALE = "stale"
+    """Taken too long before it arrived."""
+
+    CLOCK_JUMP = "clock_jump"
+    """Its stamp lies in the future, or not after the one before it."""
+
+    FROZEN = "frozen"
+    """The same bits for longer than a tracked coil can hold still."""
+
+    STREAM_STALE = "stream_stale"
+    """Nothing arrives."""
+
+    STREAM_LOST = "stream_lost"
+    """The sender is gone."""
+
+    STREAM_REFUSED = "stream_refused"
+    """The sender came back as something else."""
+
+
+class PoseSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
+    """Limits on a pose stream."""
+
+    max_age_ms: Annotated[float, Meta(gt=0)] = 100.0
+    """Oldest pose on arrival that is used."""
+
+    max_ahead_ms: Annotated[float, Meta(gt=0)] = 50.0
+    """Farthest that a stamp may lie in the future: the clock offset's uncertainty."""
+
+    silent_after_ms: Annotated[float, Meta(gt=0)] = 250.0
+    """No pose for so long is a gap in the stream."""
+
+    frozen_after_s: Annotated[float, Meta(gt=0)] | None = None
+    """Bit-identical poses for so long are a frozen navigator; None: not looked at, as a
+    simulated or a robot's pose can stand still."""
+
+    max_offset_step_ms: Annotated[float, Meta(gt=0)] = 20.0
+    """Largest change between two measurements of the sender's clock."""
+
+    quaternion_tolerance: Annotated[float, Meta(gt=0, lt=1)] = 1e-2
+    """Largest deviation of a quaternion's length from 1; two printed decimals pass."""
+
+    max_distance_mm: Annotated[float, Meta(gt=0)] = 1000.0
+    """From the head frame's origin."""
