@@ -163,7 +163,7 @@ class LogReader:
         return LogEntry(
             index=self._n_messages,
             offset=record.offset,
-            topic=self._topics.get(channel, f"channel {channel}"),
+            topic=self._topic(channel, record.body),
             channel=channel,
             log_time_ns=log_time_ns,
             publish_time_ns=publish_time_ns,
@@ -171,6 +171,15 @@ class LogReader:
             frame=record.body[_MESSAGE_HEAD.size :],
             flaw=flaw,
         )
+
+    def _topic(self, channel: int, body: bytes) -> str:
+        """Return a message's topic, also when only its channel number was changed."""
+        if channel in self._topics:
+            return self._topics[channel]
+        for known, topic in self._topics.items():
+            if _is_proven(known.to_bytes(2, "little") + body[2:]):
+                return topic
+        return f"channel {channel}"
 
     def _mend(self, file: BufferedReader, record: _Record) -> LogEntry | None:
         """Go on behind a record that is not what was written, if its end is known."""

@@ -12,7 +12,7 @@ from m2m_rt.ports import Arrival, Node
 from m2m_rt.replay.compare import FieldDifference, first_difference
 from m2m_rt.replay.damage import explain_damage
 from m2m_rt.replay.report import Difference, Finding, ReplayReport
-from m2m_rt.runtime.loop import run_node
+from m2m_rt.runtime import run_node
 from m2m_rt.units import RigNs
 
 Progress = Callable[[int], None]
@@ -169,8 +169,6 @@ class _Replay:
     def _decode_input(self, entry: LogEntry) -> Message:
         where = f"input {self.n_inputs}"
         if entry.flaw is not Flaw.NONE:
-            known = entry.topic == INPUTS
-            where = where if known else f"record {entry.index}"
             raise _damaged(entry, Finding.INPUT_DAMAGED, where)
         if entry.topic != INPUTS:
             raise _Differs(Finding.FILE_DAMAGED, f"{where} is on {entry.topic!r}")
