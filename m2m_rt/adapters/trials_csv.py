@@ -78,8 +78,7 @@ class TrialsCsv:
         except OSError as err:
             msg = f"{path}: {err.strerror}"
             raise DiskFault(msg) from err
-        muscle_columns = (f"{m}_{name}" for m in muscles for name in MUSCLE_COLUMNS)
-        self._append((*TRIAL_COLUMNS, *muscle_columns))
+        self._append(_columns(muscles))
 
     def add(self, trial: Trial) -> None:
         """Append one revision of a trial; on return it survives a kill.
@@ -127,6 +126,45 @@ def trials_of(messages_path: Path) -> Iterator[Trial]:
                 yield message
 
 
+def final_trials(messages_path: Path) -> list[Trial]:
+    """Return the trials of a recording by index, each in its highest revision.
+
+    Raises
+    ------
+    DataError
+        If a trial's bytes were changed.
+    """
+    final: dict[int, Trial] = {}
+    for trial in trials_of(messages_path):
+        known = final.get(trial.trial_index)
+        if known is None or trial.revision >= known.revision:
+            final[trial.trial_index] = trial
+    return [final[index] for index in sorted(final)]
+
+
+def muscles_of(path: Path) -> tuple[str, ...]:
+    """Return the muscles of a table, from its header.
+
+    Raises
+    ------
+    DataError
+        If there is no such table, or its header is cut.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            columns = file.readline().rstrip("\n").split(",")
+    except OSError as err:
+        msg = f"{path}: {err.strerror}"
+        raise DataError(msg) from err
+    n_trial, n_muscle = len(TRIAL_COLUMNS), len(MUSCLE_COLUMNS)
+    suffix = f"_{MUSCLE_COLUMNS[0]}"
+    muscles = tuple(name.removesuffix(suffix) for name in columns[n_trial::n_muscle])
+    if list(_columns(muscles)) != columns:
+        msg = f"{path}: its header is not that of a table of trials"
+        raise DataError(msg)
+    return muscles
+
+
 def rebuild_trials(messages_path: Path, path: Path, muscles: Sequence[str]) -> int:
     """Make `trials.csv` anew from a recording, as after a kill; return its rows.
 
@@ -149,6 +187,11 @@ def rebuild_trials(messages_path: Path, path: Path, muscles: Sequence[str]) -> i
         raise table.fault
     part.replace(path)
     return n_rows
+
+
+def _columns(muscles: Sequence[str]) -> tuple[str, ...]:
+    of_muscles = (f"{muscle}_{name}" for muscle in muscles for name in MUSCLE_COLUMNS)
+    return (*TRIAL_COLUMNS, *of_muscles)
 
 
 def _trial_cells(trial: Trial) -> tuple[Cell, ...]:

@@ -1,0 +1,176 @@
+"""What the recorder keeps: every message, and the trials as a table."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from m2m_rt.adapters.mcap_reader import LogReader
+from m2m_rt.adapters.recorder import Recorder
+from m2m_rt.adapters.session_folder import SessionFolder
+from m2m_rt.adapters.trials_csv import final_trials, muscles_of, rebuild_trials
+from m2m_rt.errors import DataError, DiskFault
+from m2m_rt.messages import (
+    MepMeasured,
+    Prediction,
+    SessionEvent,
+    SessionEventKind,
+    Trial,
+    encode,
+    pack_f64,
+)
+from m2m_rt.units import RigNs
+
+MUSCLES = ("FDI", "APB")
+EDGE_NS = RigNs(123_456_789_012_345_678)
+
+
+def mep() -> MepMeasured:
+    return MepMeasured(
+        t_ns=EDGE_NS,
+        pulse_id=4,
+        mep_p2p_uv=(812.25, None),
+        mep_latency_ms=(22.4, None),
+        preactivation_rms_uv=(3.5, 40.0),
+        present=(True, False),
+        valid=(True, False),
+        reason=("", "clipped, or not connected"),
+        marker_pulse=17,
+        marker_intensity_pct_mso=55.0,
+        marker_delay_ms=31.5,
+    )
+
+
+def prediction() -> Prediction:
+    head_from_coil = np.eye(4)
+    head_from_coil[:3, 3] = (-40.0, -20.5, 70.0)
+    return Prediction(
+        t_ns=EDGE_NS,
+        pose_seq=3,
+        head_from_coil=pack_f64(head_from_coil),
+        intensity_pct_mso=55.0,
+        mean_log10_uv=(2.75, 1.5),
+        sd_log10_uv=(0.25, 0.3),
+        p05_log10_uv=(2.3, 1.0),
+        p95_log10_uv=(3.1, 2.0),
+        prior_log10_uv=(2.5, 1.4),
+        model_hash="ab" * 32,
+        table_hash="cd" * 32,
+        posterior_seq=12,
+        valid=True,
+    )
+
+
+def trial(index: int, revision: int = 0, *, is_predicted: bool = True) -> Trial:
+    return Trial(
+        t_ns=EDGE_NS,
+        trial_index=index,
+        revision=revision,
+        prediction=prediction() if is_predicted else None,
+        prediction_seq=99 if is_predicted else None,
+        lead_ms=12.5 if is_predicted else None,
+        mep=mep(),
+        learnt=(revision == 0, False),
+        valid=revision == 0,
+        reason="" if revision == 0 else "marked as bad",
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SessionFolder:
+    return SessionFolder.create(tmp_path / "session", {})
+
+
+def recorded(folder: SessionFolder, *trials: Trial) -> list[dict[str, str]]:
+    with Recorder(folder, MUSCLES) as recorder:
+        for one in trials:
+            recorder.take("trial/predictd", encode(one), RigNs(EDGE_NS + 1))
+        return rows(folder.trials_path)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_message_is_kept_with_its_topic_and_times(folder: SessionFolder) -> None:
+    note = SessionEvent(t_ns=RigNs(5), kind=SessionEventKind.NOTE, text="coffee")
+    with Recorder(folder, MUSCLES) as recorder:
+        recorder.take("session/supervisor", encode(note), RigNs(9))
+        recorder.take("trial/predictd", encode(trial(0)), RigNs(10))
+        assert recorder.fault is None
+    kept = [(e.topic, e.log_time_ns, e.frame) for e in LogReader(folder.messages_path)]
+    assert kept == [
+        ("session/supervisor", 9, encode(note)),
+        ("trial/predictd", 10, encode(trial(0))),
+    ]
+
+
+def test_a_trial_is_a_row_as_soon_as_it_is_taken(folder: SessionFolder) -> None:
+    (row,) = recorded(folder, trial(0))
+    assert int(row["t_ns"]) == EDGE_NS
+    assert [float(row[f"{axis}_mm"]) for axis in "xyz"] == [-40.0, -20.5, 70.0]
+    assert [float(row[f"q{part}"]) for part in "wxyz"] == [1.0, 0.0, 0.0, 0.0]
+    assert (row["pulse_id"], row["marker_pulse"]) == ("4", "17")
+    assert (row["lead_ms"], row["posterior_seq"]) == ("12.5", "12")
+    assert (row["FDI_mep_p2p_uv"], row["FDI_predicted_log10_uv"]) == ("812.25", "2.75")
+    assert (row["FDI_learnt"], row["APB_learnt"]) == ("true", "false")
+    assert (row["APB_mep_p2p_uv"], row["APB_valid"]) == ("", "false")
+    assert row["APB_reason"] == "clipped, or not connected"
+
+
+def test_a_trial_without_prediction_has_empty_cells(folder: SessionFolder) -> None:
+    (row,) = recorded(folder, trial(0, is_predicted=False))
+    assert row["x_mm"] == row["prediction_seq"] == row["FDI_sd_log10_uv"] == ""
+    assert row["FDI_mep_p2p_uv"] == "812.25"
+
+
+def test_a_correction_is_a_row_of_its_own_and_counts(folder: SessionFolder) -> None:
+    table = recorded(folder, trial(0), trial(1), trial(0, revision=1))
+    found = [(row["trial_index"], row["revision"], row["valid"]) for row in table]
+    assert found == [("0", "0", "true"), ("1", "0", "true"), ("0", "1", "false")]
+    final = final_trials(folder.messages_path)
+    assert [(one.trial_index, one.revision) for one in final] == [(0, 1), (1, 0)]
+
+
+def test_the_table_is_rebuilt_from_the_recording(folder: SessionFolder) -> None:
+    recorded(folder, trial(0), trial(1), trial(0, revision=1))
+    before = folder.trials_path.read_bytes()
+    muscles = muscles_of(folder.trials_path)
+    folder.trials_path.write_bytes(before[:-40])
+    n_rows = rebuild_trials(folder.messages_path, folder.trials_path, muscles)
+    assert muscles == MUSCLES
+    assert n_rows == 3
+    assert folder.trials_path.read_bytes() == before
+
+
+def test_pandas_like_readers_see_numbers_and_truth(folder: SessionFolder) -> None:
+    recorded(folder, trial(0))
+    text = folder.trials_path.read_text(encoding="utf-8")
+    assert text.count("\n") == 2
+    assert "nan" not in text.lower()
+
+
+def test_an_unknown_topic_is_refused_and_not_kept(folder: SessionFolder) -> None:
+    with Recorder(folder, MUSCLES) as recorder:
+        with pytest.raises(DataError, match="gossip"):
+            recorder.take("gossip/predictd", encode(trial(0)), RigNs(1))
+        with pytest.raises(DataError, match="refused"):
+            recorder.take("trial/predictd", b"\x81", RigNs(1))
+        assert recorder.n_messages == 0
+    assert list(LogReader(folder.messages_path)) == []
+
+
+def test_a_trial_of_other_muscles_is_refused(folder: SessionFolder) -> None:
+    with (
+        Recorder(folder, ("FDI",)) as recorder,
+        pytest.raises(DataError, match="2 muscles in a table of 1"),
+    ):
+        recorder.take("trial/predictd", encode(trial(0)), RigNs(1))
+
+
+def test_a_second_recorder_does_not_write_over_the_first(folder: SessionFolder) -> None:
+    recorded(folder, trial(0))
+    with pytest.raises(DiskFault, match=r"messages\.mcap"):
+        Recorder(folder, MUSCLES)
