@@ -6,6 +6,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from m2m_rt.emg.settings import TriggerSettings
 from m2m_rt.units import F64, Bools
 
+_SEARCH_ROWS = 4096
+"""Rows searched at once, so that a whole file as one chunk is not searched per edge."""
+
 
 class TriggerDetector:
     """Finds rising edges; a row is judged once the rows that decide it are there.
@@ -49,8 +52,9 @@ class TriggerDetector:
         self._append(np.asarray(trigger, dtype=np.float64))
         end_row = self._pending_row + len(self._pending) - self.delay_rows
         edges: list[int] = []
-        while (row := self._next_event_row(end_row)) is not None:
-            edge_row = self._judge(row)
+        while self._next_row < end_row:
+            row = self._next_event_row(min(end_row, self._next_row + _SEARCH_ROWS))
+            edge_row = None if row is None else self._judge(row)
             if edge_row is not None:
                 edges.append(edge_row)
         self._drop_old()
@@ -72,11 +76,9 @@ class TriggerDetector:
             self._release = level - self._settings.least_height / 2
 
     def _next_event_row(self, end_row: int) -> int | None:
-        """Return the next row that rises (or, while high, falls), if any is known."""
+        """Return the next row before ``end_row`` that rises or, while high, falls."""
         first = self._next_row - self._pending_row
         stop = end_row - self._pending_row
-        if stop <= first:
-            return None
         if self._release is not None:
             hits = self._pending[first:stop] < self._release
         else:
