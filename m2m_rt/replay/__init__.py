@@ -9,6 +9,7 @@ from m2m_rt.replay.session import (
     check_session,
     n_bytes_to_replay,
 )
+from m2m_rt.replay.summary import SessionSummary, summarise
 
 __all__ = [
     "BuildNode",
@@ -17,8 +18,10 @@ __all__ = [
     "Finding",
     "ReplayReport",
     "SessionCheck",
+    "SessionSummary",
     "check_session",
     "first_difference",
     "n_bytes_to_replay",
     "replay_daemon",
+    "summarise",
 ]

@@ -1,0 +1,115 @@
+"""What happened in a recorded session, in a few numbers."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from m2m_rt.adapters.mcap_reader import Flaw, LogEnd, LogEntry, LogReader
+from m2m_rt.messages import (
+    Message,
+    ModelPromoted,
+    SessionEvent,
+    SessionEventKind,
+    StreamGap,
+    Trial,
+    decode,
+)
+from m2m_rt.units import NS_PER_S
+
+SAID = (
+    SessionEventKind.NOTE,
+    SessionEventKind.MARK_LAST_BAD,
+    SessionEventKind.ROLL_BACK,
+)
+"""Words of the operator, as against the supervisor's."""
+
+
+@dataclass(slots=True)
+class SessionSummary:
+    """Counted from `messages.mcap`; grows as it is read."""
+
+    end: LogEnd | None = None
+    n_damaged: int = 0
+    """Messages whose bytes were changed; they are not counted elsewhere."""
+
+    messages_by_topic: Counter[str] = field(default_factory=Counter)
+    first_ns: int | None = None
+    last_ns: int = 0
+    trials: dict[int, Trial] = field(default_factory=dict)
+    """By index, each in its highest revision."""
+
+    models: list[ModelPromoted] = field(default_factory=list)
+    words: list[SessionEvent] = field(default_factory=list)
+    gaps: list[StreamGap] = field(default_factory=list)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first message received to the last."""
+        return (
+            0.0 if self.first_ns is None else (self.last_ns - self.first_ns) / NS_PER_S
+        )
+
+    @property
+    def n_predicted(self) -> int:
+        """Return the trials that had a prediction before the pulse."""
+        return sum(trial.prediction is not None for trial in self.trials.values())
+
+    @property
+    def n_valid(self) -> int:
+        """Return the trials that count."""
+        return sum(trial.valid for trial in self.trials.values())
+
+    @property
+    def median_lead_ms(self) -> float | None:
+        """From the prediction's publication to the pulse; None without trials."""
+        leads_ms = [
+            trial.lead_ms for trial in self.trials.values() if trial.lead_ms is not None
+        ]
+        return median(leads_ms) if leads_ms else None
+
+
+def summarise(
+    messages_path: Path, progress: Callable[[int], None] | None = None
+) -> SessionSummary:
+    """Read a recording of the bus once and count what is in it.
+
+    Raises
+    ------
+    DataError
+        If there is no such recording, or this version cannot read it.
+    """
+    summary = SessionSummary()
+    reader = LogReader(messages_path)
+    for entry in reader:
+        _count(summary, entry)
+        if progress is not None:
+            progress(reader.position)
+    summary.end = reader.end
+    return summary
+
+
+def _count(summary: SessionSummary, entry: LogEntry) -> None:
+    if entry.flaw is not Flaw.NONE:
+        summary.n_damaged += 1
+        return
+    summary.messages_by_topic[entry.topic] += 1
+    if summary.first_ns is None:
+        summary.first_ns = entry.log_time_ns
+    summary.last_ns = entry.log_time_ns
+    _keep(summary, decode(entry.frame))
+
+
+def _keep(summary: SessionSummary, message: Message) -> None:
+    match message:
+        case Trial(trial_index=index, revision=revision):
+            known = summary.trials.get(index)
+            if known is None or revision >= known.revision:
+                summary.trials[index] = message
+        case ModelPromoted():
+            summary.models.append(message)
+        case SessionEvent(kind=kind) if kind in SAID:
+            summary.words.append(message)
+        case StreamGap():
+            summary.gaps.append(message)
