@@ -7,6 +7,17 @@ from m2m_rt.sim.design import (
     demo_design,
     place_coil,
 )
+from m2m_rt.sim.lab import LabPlan, plan_lab
+from m2m_rt.sim.lab_log import LabLog, PulseGiven, read_lab_log
+from m2m_rt.sim.lab_settings import (
+    EMG_STREAM,
+    MARKER_STREAM,
+    POSE_STREAM,
+    STIMULATOR_STREAM,
+    LabSettings,
+    Nastiness,
+    write_lab_settings,
+)
 from m2m_rt.sim.population import (
     Cortex,
     SeedStream,
@@ -17,10 +28,19 @@ from m2m_rt.sim.population import (
 from m2m_rt.sim.subject import VirtualSubject, measure_rmt_pct_mso
 
 __all__ = [
+    "EMG_STREAM",
+    "MARKER_STREAM",
+    "POSE_STREAM",
+    "STIMULATOR_STREAM",
     "CoilPlacement",
     "Cortex",
     "DesignSettings",
+    "LabLog",
+    "LabPlan",
+    "LabSettings",
+    "Nastiness",
     "PlannedPulse",
+    "PulseGiven",
     "SeedStream",
     "SubjectSettings",
     "VirtualSubject",
@@ -28,5 +48,8 @@ __all__ = [
     "draw_subject",
     "measure_rmt_pct_mso",
     "place_coil",
+    "plan_lab",
+    "read_lab_log",
     "subject_rng",
+    "write_lab_settings",
 ]

@@ -4,7 +4,8 @@ import heapq
 import itertools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -20,14 +21,13 @@ from m2m_rt.adapters.lsl_outlets import (
 from m2m_rt.errors import DataError
 from m2m_rt.sim.emg_signal import EmgSignal
 from m2m_rt.sim.lab import matrix_rows
-from m2m_rt.sim.lab_control import LabControl, say
+from m2m_rt.sim.lab_control import run_lab_process, say
 from m2m_rt.sim.lab_log import LabLogWriter, LabStarted, LabStopped, PulseGiven
 from m2m_rt.sim.lab_settings import (
     EMG_STREAM,
     MARKER_STREAM,
     STIMULATOR_STREAM,
     LabSettings,
-    read_lab_settings,
 )
 from m2m_rt.sim.navigator import PoseTimeline
 from m2m_rt.sim.pulse_writer import PulseWriter
@@ -201,31 +201,14 @@ class Amplifier:
             )
 
 
-def main(arguments: list[str]) -> int:
-    """Run until told to stop."""
-    settings = read_lab_settings(Path(arguments[0]))
-    with (
-        LabLogWriter(Path(settings.log_folder)) as log,
-        open(0, "rb", buffering=0, closefd=False) as lines,
-    ):
-        control = LabControl(lines)
-        control.listen()
+@contextmanager
+def open_amplifier(settings: LabSettings) -> Iterator[Amplifier]:
+    """Open the streams and the log."""
+    with LabLogWriter(Path(settings.log_folder)) as log:
         amplifier = Amplifier(settings, log)
-        say(ready=True)
-        run(amplifier, control)
+        yield amplifier
         amplifier.close()
-    return 0
-
-
-def run(amplifier: Amplifier, control: LabControl) -> None:
-    """Stream, and obey, until told to stop."""
-    while not control.is_stopped:
-        amplifier.run_until_due()
-        control.update()
-        if control.start_s is not None:
-            amplifier.start(control.start_s)
-            control.start_s = None
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_lab_process(sys.argv[1:], open_amplifier))

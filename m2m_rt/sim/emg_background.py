@@ -22,7 +22,7 @@ class Background:
         settings
             Seed, muscles, sampling rate and nastiness.
         floor_uv
-            (n_muscles,): median peak to peak at rest in 35 ms after the default filter.
+            (n_muscles,): median peak to peak at rest in 39 ms after the default filter.
         """
         self._settings = settings
         nasty, n = settings.nastiness, len(settings.muscles)
@@ -57,13 +57,13 @@ class Background:
 def noise_for_floor(floor_uv: F64, hum_uv: F64, *, fs_hz: float) -> F64:
     """Return the sd (n_muscles,) of white noise that gives a floor, with hum, in µV.
 
-    The floor is the median peak to peak in 35 ms after the default filter. Measured on
+    The floor is the median peak to peak in 39 ms after the default filter. Measured on
     ten seconds of noise at several levels and interpolated; where the hum alone is
     more than the floor, the least level.
     """
     levels = np.array((0.05, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0))
     rng = np.random.default_rng(0)
-    n_window = round(0.035 * fs_hz)
+    n_window = round(0.039 * fs_hz)  # muscles have windows of 37 to 40 ms
     n_rows = round(10.0 * fs_hz) // n_window * n_window
     noise = rng.standard_normal(n_rows)
     hum = np.sin(2.0 * np.pi * _LINE_HZ * np.arange(n_rows) / fs_hz)

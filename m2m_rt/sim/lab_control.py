@@ -8,21 +8,34 @@ last pulse.
 
 import math
 import queue
+import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from m2m_rt.errors import DataError
+from m2m_rt.errors import ConfigError, DataError
+from m2m_rt.sim.lab_settings import LabSettings, read_lab_settings
+
+
+class Lines(Protocol):
+    """A binary file, as far as it is needed here."""
+
+    def readline(self) -> bytes:
+        """Return the next line, empty at the end."""
+        ...
 
 
 @dataclass(slots=True)
 class LabControl:
     """The lab's side of the talk; asked now and then, never waits."""
 
-    lines: BinaryIO
+    lines: Lines
     """Where commands come from, unbuffered: a thread that is still reading a buffered
     standard input stops the interpreter from ending."""
 
@@ -62,10 +75,62 @@ class LabControl:
                 raise DataError(f"lab control: {line!r} is no command")
 
 
+class LabPart(Protocol):
+    """What one process of the lab does."""
+
+    def start(self, start_s: float) -> None:
+        """Begin the schedule at an instant of the rig clock."""
+        ...
+
+    def run_until_due(self) -> None:
+        """Wait for what is due next, some milliseconds at most, and do it."""
+        ...
+
+
+def run_lab_process(
+    arguments: Sequence[str],
+    open_part: Callable[[LabSettings], AbstractContextManager[LabPart]],
+) -> int:
+    """Run one part of a virtual lab until it is told to stop; return the exit status.
+
+    Parameters
+    ----------
+    arguments
+        The path of the settings file.
+    open_part
+        Opens the part's streams.
+    """
+    # Ctrl-C reaches every process of a terminal; the parent is the one to end the lab.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        settings = read_lab_settings(Path(*arguments))
+        with (
+            open(0, "rb", buffering=0, closefd=False) as lines,
+            open_part(settings) as part,
+        ):
+            control = LabControl(lines)
+            control.listen()
+            say(ready=True)
+            _obey_until_stopped(part, control)
+    except ConfigError as err:
+        sys.stderr.write(f"{err}\n")
+        return 2
+    return 0
+
+
 def say(**said: object) -> None:
     """Write one JSON object to standard output, at once."""
     sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
     sys.stdout.flush()
+
+
+def _obey_until_stopped(part: LabPart, control: LabControl) -> None:
+    while not control.is_stopped:
+        part.run_until_due()
+        control.update()
+        if control.start_s is not None:
+            part.start(control.start_s)
+            control.start_s = None
 
 
 def _seconds(text: str) -> float:

@@ -2,15 +2,16 @@
 
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pylsl
 
 from m2m_rt.adapters.lsl_outlets import pose_outlet
 from m2m_rt.geometry import quaternion_from_matrix
-from m2m_rt.sim.lab_control import LabControl, say
-from m2m_rt.sim.lab_settings import POSE_STREAM, LabSettings, read_lab_settings
+from m2m_rt.sim.lab_control import run_lab_process, say
+from m2m_rt.sim.lab_settings import POSE_STREAM, LabSettings
 from m2m_rt.sim.navigator import PoseTimeline
 from m2m_rt.sim.schedule import make_schedule
 from m2m_rt.units import F64
@@ -62,22 +63,11 @@ class Navigator:
         return np.concatenate((head_from_coil[:3, 3], turn))
 
 
-def main(arguments: list[str]) -> int:
-    """Run until told to stop."""
-    settings = read_lab_settings(Path(arguments[0]))
-    with open(0, "rb", buffering=0, closefd=False) as lines:
-        control = LabControl(lines)
-        control.listen()
-        navigator = Navigator(settings)
-        say(ready=True)
-        while not control.is_stopped:
-            navigator.run_until_due()
-            control.update()
-            if control.start_s is not None:
-                navigator.start(control.start_s)
-                control.start_s = None
-    return 0
+@contextmanager
+def open_navigator(settings: LabSettings) -> Iterator[Navigator]:
+    """Open the stream."""
+    yield Navigator(settings)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_lab_process(sys.argv[1:], open_navigator))
