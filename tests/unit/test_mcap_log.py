@@ -1,15 +1,17 @@
 """The recording on disk: readable by others, whole after a kill and on a full disk."""
 
+import errno
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
 from mcap.reader import make_reader
 
 from m2m_rt.adapters.host import kill_process
-from m2m_rt.adapters.mcap_log import McapLog
+from m2m_rt.adapters.mcap_log import McapLog, _Syncing  # noqa: PLC2701
 from m2m_rt.adapters.mcap_reader import Flaw, LogEnd, LogReader
 from m2m_rt.errors import DataError, DiskFault
 from m2m_rt.messages import SessionEvent, SessionEventKind, encode
@@ -157,3 +159,40 @@ def test_a_full_disk_is_a_fault_that_counts_what_is_lost(tmp_path: Path) -> None
     assert [entry.log_time_ns for entry in entries] == list(range(len(entries)))
     assert reader.end is LogEnd.CUT
     assert "log.mcap: File too large" in fault
+
+
+def test_a_disk_that_refuses_a_sync_is_told() -> None:
+    told: list[str] = []
+    refused = threading.Event()
+
+    def refuse() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def fail(err: OSError) -> None:
+        told.append(err.strerror)
+        refused.set()
+
+    syncing = _Syncing(refuse, fail)
+    syncing.is_due = True
+    assert refused.wait(timeout=30.0)
+    syncing.stop()
+    assert told == ["Input/output error"]
+
+
+def test_a_sync_that_does_not_return_shows_its_age() -> None:
+    entered, released = threading.Event(), threading.Event()
+    told: list[OSError] = []
+
+    def hang() -> None:
+        entered.set()
+        released.wait()
+
+    syncing = _Syncing(hang, told.append)
+    assert syncing.seconds_stuck() == 0.0
+    syncing.is_due = True
+    assert entered.wait(timeout=30.0)
+    assert syncing.seconds_stuck() > 0.0
+    released.set()
+    syncing.stop()
+    assert syncing.seconds_stuck() == 0.0
+    assert told == []
