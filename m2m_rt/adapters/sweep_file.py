@@ -72,8 +72,7 @@ def read_sweeps(path: Path, layout: SweepLayout) -> Sweeps:
         raise ConfigError("unit", layout.unit, "one of V, mV, uV, nV")
     if not (np.isfinite(layout.fs_hz) and layout.fs_hz > 0):
         raise ConfigError("fs", f"{layout.fs_hz:g} Hz", "a rate above 0")
-    if not path.is_file():
-        raise ConfigError(str(path), "no such file", "a .mat, .npy, .npz or .csv file")
+    _require_file(path)
     array, variable = _read(path, layout.variable)
     where = f"{path}: {variable}" if variable else str(path)
     axis = _time_axis(array, layout.time_axis, where)
@@ -81,6 +80,25 @@ def read_sweeps(path: Path, layout: SweepLayout) -> Sweeps:
     samples = last.reshape(-1, last.shape[-1]).astype(np.float64)
     samples_uv = samples * _UV_PER_UNIT[layout.unit]
     return Sweeps(samples_uv, layout.fs_hz, last.shape[:-1], variable)
+
+
+def read_values(path: Path, variable: str) -> F64:
+    """Return a named array of a .mat or .npz as stored, such as its intensities.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such array.
+    DataError
+        If the file cannot be read.
+    """
+    _require_file(path)
+    return _read(path, variable)[0].astype(np.float64)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise ConfigError(str(path), "no such file", "a .mat, .npy, .npz or .csv file")
 
 
 def _read(path: Path, variable: str | None) -> tuple[npt.NDArray[np.generic], str]:
