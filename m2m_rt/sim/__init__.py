@@ -9,6 +9,7 @@ from m2m_rt.sim.design import (
 )
 from m2m_rt.sim.lab import LabPlan, plan_lab
 from m2m_rt.sim.lab_log import LabLog, PulseGiven, read_lab_log
+from m2m_rt.sim.lab_processes import LabProcesses
 from m2m_rt.sim.lab_settings import (
     EMG_STREAM,
     MARKER_STREAM,
@@ -37,6 +38,7 @@ __all__ = [
     "DesignSettings",
     "LabLog",
     "LabPlan",
+    "LabProcesses",
     "LabSettings",
     "Nastiness",
     "PlannedPulse",

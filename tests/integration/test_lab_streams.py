@@ -20,6 +20,7 @@ from m2m_rt.adapters.lsl_pose import open_pose
 from m2m_rt.adapters.lsl_stimulator import open_stimulator
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.adapters.stream_name import StreamName
+from m2m_rt.errors import LinkLost
 from m2m_rt.geometry import inverse, matrix_from_quaternion, rotation_angle_deg
 from m2m_rt.messages import (
     EmgReceived,
@@ -32,16 +33,16 @@ from m2m_rt.messages import (
 )
 from m2m_rt.model import MUSCLES
 from m2m_rt.sim.lab_log import LabLog, PulseGiven, read_lab_log
+from m2m_rt.sim.lab_processes import LabProcesses
 from m2m_rt.sim.lab_settings import (
     EMG_STREAM,
     MARKER_STREAM,
     POSE_STREAM,
     STIMULATOR_STREAM,
-    LabSettings,
     write_lab_settings,
 )
 from m2m_rt.units import F64
-from tests.support.lab import plan_small_lab
+from tests.support.lab import lab_settings, plan_small_lab
 from tests.support.streams import of_type
 
 N_PULSES = 2
@@ -51,11 +52,8 @@ DEADLINE_S = 60.0
 
 @dataclass(frozen=True)
 class Session:
-    settings: LabSettings
     messages: list[Message]
     log: LabLog
-    return_codes: tuple[int, ...]
-    last_words: tuple[bytes, ...]
 
     def emg(self) -> tuple[F64, F64]:
         """Return stamps (n,) and samples (n, 16)."""
@@ -69,25 +67,6 @@ class Session:
         poses = of_type(self.messages, PoseReceived)
         stamps_s = np.array([pose.device_s for pose in poses])
         return stamps_s, np.array([unpack_f64(pose.values) for pose in poses])
-
-
-def start_process(module: str, settings: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", f"m2m_rt.sim.{module}", str(settings)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-
-
-def tell(process: subprocess.Popen[bytes], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line.encode() + b"\n")
-    process.stdin.flush()
-
-
-def hear(process: subprocess.Popen[bytes]) -> bytes:
-    assert process.stdout is not None
-    return process.stdout.readline()
 
 
 def choice(stream: StreamName) -> StreamChoice:
@@ -104,46 +83,32 @@ def open_sources() -> tuple[LslSource, ...]:
     )
 
 
-def record(sources: tuple[LslSource, ...], n_markers: int) -> list[Message]:
-    """Return all that comes until every marker has, and half a second of EMG after."""
+def record(sources: tuple[LslSource, ...], lab: LabProcesses) -> list[Message]:
+    """Return all that comes until the lab says that it has finished."""
     messages: list[Message] = []
     deadline_s = pylsl.local_clock() + DEADLINE_S
-    marked_s = None
-    while marked_s is None or messages[-1].t_ns / 1e9 < marked_s + 0.5:
+    while not lab.is_finished:
         assert pylsl.local_clock() < deadline_s
-        for source in reversed(sources):  # EMG last
+        lab.check()
+        for source in sources:
             wait_s = 0.02 if source is sources[0] else 0.0
             messages += [m for m in source.poll(wait_s) if isinstance(m, Message)]
-        markers = of_type(messages, MarkerReceived)
-        marked_s = markers[-1].device_s if len(markers) == n_markers else None
     return messages
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    folder = tmp_path_factory.mktemp("lab")
-    settings = plan_small_lab(folder, n_pulses=N_PULSES).settings
-    write_lab_settings(settings, folder / "lab.json")
-    with (
-        start_process("amplifier", folder / "lab.json") as amplifier,
-        start_process("navigation", folder / "lab.json") as navigator,
-    ):
-        processes = (amplifier, navigator)
-        assert [hear(process) for process in processes] == [b'{"ready":true}\n'] * 2
+    settings = plan_small_lab(
+        tmp_path_factory.mktemp("lab"), n_pulses=N_PULSES
+    ).settings
+    with LabProcesses(settings) as lab:
+        lab.wait_ready(DEADLINE_S)
         sources = open_sources()
-        start_s = pylsl.local_clock()
-        for process in processes:
-            tell(process, f"start {start_s!r}")
-        messages = record(sources, N_PULSES)
-        last_words = tuple(hear(process) for process in processes)
-        tell(amplifier, "stop")
-        assert navigator.stdin is not None
-        navigator.stdin.close()  # as when the parent dies
-        return_codes = tuple(process.wait(DEADLINE_S) for process in processes)
+        lab.start(pylsl.local_clock())
+        messages = record(sources, lab)
         for source in sources:
             source.close()
-    log = read_lab_log(folder / "lab")
-    return Session(settings, messages, log, return_codes, last_words)
+    return Session(messages, read_lab_log(Path(settings.log_folder)))
 
 
 def test_no_row_is_lost_or_stamped_wrongly(session: Session) -> None:
@@ -206,9 +171,45 @@ def test_markers_name_the_pulse_at_least_10_ms_late(session: Session) -> None:
         assert marker.device_s - pulse.t_s >= 0.010
 
 
-def test_processes_say_when_they_have_finished_and_end_when_told_or_left(
-    session: Session,
+def test_lab_that_was_stopped_has_written_how_much_it_sent(session: Session) -> None:
+    stamps_s, _ = session.emg()
+    start, stopped = session.log.started, session.log.stopped
+    assert stopped is not None
+    last_s = start.first_stamp_s + (stopped.n_rows - 1) / start.fs_hz
+    assert last_s >= stamps_s[-1] - 1e-6
+
+
+def run_navigation(settings: Path, spoken: bytes) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "m2m_rt.sim.navigation", str(settings)],
+        input=spoken,
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("spoken", [b"", b"start 1e9\n", b"stop\n"])
+def test_process_ends_when_it_is_told_or_its_parent_is_gone(
+    tmp_path: Path, spoken: bytes
 ) -> None:
-    assert session.last_words == (b'{"finished":2}\n',) * 2
-    assert session.return_codes == (0, 0)
-    assert session.log.stopped is not None
+    write_lab_settings(lab_settings(), tmp_path / "lab.json")
+    ended = run_navigation(tmp_path / "lab.json", spoken)
+    assert ended.returncode == 0
+    assert ended.stdout == b'{"ready":true}\n'
+
+
+def test_wrong_settings_end_the_process_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "lab.json").write_text('{"seed": "one"}')
+    ended = run_navigation(tmp_path / "lab.json", b"")
+    assert ended.returncode == 2
+    assert ended.stderr.count(b"\n") == 1
+    assert b"seed" in ended.stderr
+
+
+def test_lab_that_cannot_start_is_noticed(tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(
+        lab_settings(), table=str(tmp_path / "none.h5"), log_folder=str(tmp_path)
+    )
+    with LabProcesses(settings) as lab, pytest.raises(LinkLost, match="amplifier"):
+        lab.wait_ready(DEADLINE_S)
