@@ -1,6 +1,7 @@
 """A live LSL stream as a source of messages: opened, watched, found again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty
 from typing import Protocol
 
@@ -75,9 +76,14 @@ class LslSource:
         messages += self._read(0.0 if messages else wait_s)
         return [self._numbered(message) for message in messages]
 
-    def close(self) -> None:
-        """Let go of the stream."""
+    def stop(self) -> None:
+        """Begin to let go of the stream."""
         self._keeper.stop()
+
+    def close(self) -> None:
+        """Let go of the stream; waits up to a second for the helper thread."""
+        self._keeper.stop()
+        self._keeper.join()
         self._inlet = self._keeper.opened = None
 
     def _read(self, wait_s: float) -> list[Message]:
@@ -156,6 +162,30 @@ class LslSource:
     @staticmethod
     def _offset(stream: str, offset_s: float) -> ClockOffset:
         return ClockOffset(t_ns=_now_ns(), stream=stream, offset_s=offset_s)
+
+
+def open_together(*openers: Callable[[], LslSource]) -> tuple[LslSource, ...]:
+    """Return several sources, opened at the same time: each takes about a second.
+
+    Raises
+    ------
+    ConfigError
+        The first one's, in the order given; the others are closed.
+    """
+    with ThreadPoolExecutor(max_workers=len(openers)) as pool:
+        opening = [pool.submit(opener) for opener in openers]
+    failed = [one for one in opening if one.exception() is not None]
+    if failed:
+        close_together(*(one.result() for one in opening if one not in failed))
+    return tuple(one.result() for one in opening)
+
+
+def close_together(*sources: LslSource) -> None:
+    """Let go of several streams at the same time."""
+    for source in sources:
+        source.stop()
+    for source in sources:
+        source.close()
 
 
 def _now_ns() -> RigNs:

@@ -156,8 +156,11 @@ class LinkKeeper:
         self._asked.put(_Ask.REST)
 
     def stop(self) -> None:
-        """End the thread."""
+        """Ask the thread to end; it does when liblsl next answers."""
         self._asked.put(_Ask.STOP)
+
+    def join(self) -> None:
+        """Wait for the thread's end: no process should exit while it is in liblsl."""
         self._thread.join(timeout=OPEN_WAIT_S)
 
     def _run(self) -> None:
