@@ -34,6 +34,19 @@ class Arrival:
     frame: bytes | None = None
     """The message's bytes as they came, if they came as bytes."""
 
+    origin: str = ""
+    """`topic/daemon` if it came over the bus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as the bus gave it."""
+
+    message: Message
+    frame: bytes
+    origin: str
+    """`topic/daemon`"""
+
 
 class Inbox(Protocol):
     """Where inputs come from: live sources, or a journal."""
@@ -98,6 +111,6 @@ class ModelLibrary(Protocol):
 class Source(Protocol):
     """One live source of inputs: an LSL inlet, the bus, running effects."""
 
-    def poll(self, wait_s: float) -> Sequence[Message | tuple[Message, bytes]]:
+    def poll(self, wait_s: float) -> Sequence[Message | Received]:
         """Return what has arrived, waiting at most `wait_s` if nothing has."""
         ...

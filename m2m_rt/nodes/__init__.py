@@ -1,6 +1,21 @@
 """The daemons' state machines: `step(now_ns, message)` and nothing else."""
 
+from m2m_rt.nodes.acquire import AcquireNode, AcquireSettings
 from m2m_rt.nodes.pose import PoseNode
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
+from m2m_rt.nodes.predict import PredictNode
+from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
+from m2m_rt.nodes.train import TrainNode, TrainSettings
 
-__all__ = ["PoseFault", "PoseNode", "PoseSettings"]
+__all__ = [
+    "AcquireNode",
+    "AcquireSettings",
+    "PoseFault",
+    "PoseNode",
+    "PoseSettings",
+    "PredictFault",
+    "PredictNode",
+    "PredictSettings",
+    "TrainNode",
+    "TrainSettings",
+]

@@ -1,0 +1,173 @@
+"""Pose and intensity → E-field → features → mean and spread of log10 MEP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2m_rt.efield import EfieldLookup
+from m2m_rt.learning import (
+    Posterior,
+    first_posterior,
+    learn,
+    predict,
+    predict_mean,
+    rebuild,
+)
+from m2m_rt.model import FLOOR_UV, relative_efield
+from m2m_rt.ports import ModelLibrary, Predictor
+from m2m_rt.units import F32, F64, Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Stimulus:
+    """What was, or would be, given."""
+
+    head_from_coil: F64
+    intensity_pct_mso: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the muscles answered to a stimulus, as far as it may be learnt."""
+
+    stimulus: Stimulus
+    log10_uv: F64
+    """(n_muscles,), with the amplifier's floor put in."""
+
+    valid: Bools
+    """(n_muscles,)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Distributions of log10 MEP, log10 µV, one value a muscle."""
+
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    p05: tuple[float, ...]
+    p95: tuple[float, ...]
+    prior: tuple[float, ...]
+    """Mean of the shipped model without learning."""
+
+
+def answer_of(
+    stimulus: Stimulus, mep_p2p_uv: Sequence[float | None], valid: Sequence[bool]
+) -> Answer:
+    """Return what may be learnt from measured amplitudes."""
+    usable = [
+        ok and size is not None for size, ok in zip(mep_p2p_uv, valid, strict=True)
+    ]
+    sizes_uv = np.array([size if size is not None else 0.0 for size in mep_p2p_uv])
+    log10_uv = np.log10(np.maximum(sizes_uv, FLOOR_UV))
+    return Answer(stimulus, log10_uv, np.array(usable))
+
+
+class Forecaster:
+    """The model in use, what it has learnt, and the table that feeds it."""
+
+    def __init__(
+        self,
+        lookup: EfieldLookup,
+        library: ModelLibrary,
+        *,
+        model_hash: str,
+        rmt_pct_mso: float,
+    ) -> None:
+        """Begin with the shipped model and nothing learnt.
+
+        Raises
+        ------
+        ModelRefused
+            If the model fails its checks.
+        """
+        self._lookup = lookup
+        self._library = library
+        self._rmt_pct_mso = rmt_pct_mso
+        self._shipped = library.load(model_hash)
+        self._before = first_posterior(self._shipped.prior)
+        self._predictor: Predictor = self._shipped
+        self._posterior = self._before
+        self.posterior_seq = 0
+        """Number of changes of the posterior."""
+
+    @property
+    def model_hash(self) -> str:
+        """The model in use."""
+        return self._predictor.model_hash
+
+    def field(self, stimulus: Stimulus) -> F32 | str:
+        """Return the model's input (1, n_roi, 3), or why the table has none."""
+        answer = self._lookup.query(stimulus.head_from_coil)
+        if answer.unit_efield_v_per_m is None:
+            return str(answer.reason)
+        return relative_efield(
+            answer.unit_efield_v_per_m,
+            planned_peak_v_per_m=self._lookup.table.planned_peak_v_per_m,
+            intensity_pct_rmt=100.0 * stimulus.intensity_pct_mso / self._rmt_pct_mso,
+        )
+
+    def forecast(self, field: F32) -> Forecast:
+        """Return what the muscles will answer."""
+        features = self._predictor.features(field)
+        predicted = predict(self._posterior, features)
+        shipped = features
+        if self._predictor is not self._shipped:
+            shipped = self._shipped.features(field)
+        return Forecast(
+            mean=_floats(predicted.mean),
+            sd=_floats(predicted.sd),
+            p05=_floats(predicted.quantile(0.05)),
+            p95=_floats(predicted.quantile(0.95)),
+            prior=_floats(predict_mean(self._before, shipped)),
+        )
+
+    def learn(self, answer: Answer) -> None:
+        """Take one more answer into the posterior."""
+        features = self._features([answer.stimulus])
+        self._posterior = learn(
+            self._posterior, features[0], log10_uv=answer.log10_uv, valid=answer.valid
+        )
+        self.posterior_seq += 1
+
+    def relearn(self, answers: Sequence[Answer]) -> None:
+        """Forget all and learn these, one by one."""
+        self._posterior = self._learnt(self._predictor, answers)
+        self.posterior_seq += 1
+
+    def switch(self, model_hash: str, answers: Sequence[Answer]) -> None:
+        """Use another model, with all that was learnt so far.
+
+        Raises
+        ------
+        ModelRefused
+            If the model fails its checks; then nothing has changed.
+        """
+        predictor = self._library.load(model_hash)
+        posterior = self._learnt(predictor, answers)
+        self._predictor, self._posterior = predictor, posterior
+        self.posterior_seq += 1
+
+    def _learnt(self, predictor: Predictor, answers: Sequence[Answer]) -> Posterior:
+        if not answers:
+            return first_posterior(predictor.prior)
+        features = self._features([one.stimulus for one in answers], predictor)
+        return rebuild(
+            predictor.prior,
+            features,
+            log10_uv=np.array([one.log10_uv for one in answers]),
+            valid=np.array([one.valid for one in answers]),
+        )
+
+    def _features(
+        self, stimuli: Sequence[Stimulus], predictor: Predictor | None = None
+    ) -> F32:
+        """Return (n, n_features), each row computed as it was when predicted."""
+        model = predictor or self._predictor
+        fields = [self.field(stimulus) for stimulus in stimuli]
+        rows = [model.features(one) for one in fields if not isinstance(one, str)]
+        return np.concatenate(rows)
+
+
+def _floats(values: F64) -> tuple[float, ...]:
+    return tuple(values[0].tolist())

@@ -1,0 +1,159 @@
+"""Predicts every muscle's answer before the pulse, and learns from each answer."""
+
+import logging
+from collections.abc import Iterable
+
+from m2m_rt.efield import EfieldLookup
+from m2m_rt.errors import ModelRefused
+from m2m_rt.messages import (
+    CoilPose,
+    MepMeasured,
+    Message,
+    ModelPromoted,
+    Prediction,
+    PredictionEcho,
+    PulseFired,
+    SessionEvent,
+    SessionEventKind,
+    StimulatorState,
+    Trace,
+    Trial,
+    encode,
+    unpack_f64,
+)
+from m2m_rt.nodes.forecast import Forecast, Forecaster, Stimulus
+from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
+from m2m_rt.nodes.prediction_book import PredictionBook, Published
+from m2m_rt.nodes.trials import TrialBook
+from m2m_rt.ports import ModelLibrary
+from m2m_rt.units import RigNs, duration_ns
+
+_log = logging.getLogger(__name__)
+
+
+class PredictNode:
+    """One prediction for every pose; one trial for every pulse."""
+
+    def __init__(
+        self, settings: PredictSettings, lookup: EfieldLookup, library: ModelLibrary
+    ) -> None:
+        """Begin with the shipped model.
+
+        Raises
+        ------
+        ModelRefused
+            If it fails its checks.
+        """
+        self._max_pose_age_ns = duration_ns(ms=settings.max_pose_age_ms)
+        self._max_intensity_age_ns = duration_ns(ms=settings.max_intensity_age_ms)
+        self._table_hash = lookup.table.table_hash
+        self._forecaster = Forecaster(
+            lookup,
+            library,
+            model_hash=settings.model_hash,
+            rmt_pct_mso=settings.rmt_pct_mso,
+        )
+        self._book = PredictionBook(
+            n_kept=settings.n_kept, max_pose_age_ns=self._max_pose_age_ns
+        )
+        self._trials = TrialBook()
+        self._pulses: dict[int, Published | None] = {}
+        self._echo_filling = b""
+
+    def step(self, now_ns: RigNs, message: Message) -> Iterable[Message]:
+        """Take one message; give what follows from it, each as soon as it is there."""
+        outputs: Iterable[Message] = ()
+        match message:
+            case CoilPose():
+                outputs = self._predict(now_ns, message)
+            case Trace():
+                self._book.published(message)
+            case StimulatorState():
+                self._book.set_intensity(message)
+            case PulseFired():
+                self._pulses[message.pulse_id] = self._book.before(message.t_ns)
+            case MepMeasured():
+                outputs = (self._learn(message),)
+            case ModelPromoted():
+                self._switch(message)
+            case SessionEvent(kind=SessionEventKind.MARK_LAST_BAD):
+                outputs = self._mark_last_bad()
+        return outputs
+
+    def _predict(self, now_ns: RigNs, pose: CoilPose) -> Iterable[Message]:
+        # First of all, so that the transport's own time can be told from ours.
+        yield PredictionEcho(
+            t_ns=pose.t_ns, pose_seq=pose.seq, filling=self._echo_filling
+        )
+        intensity = self._book.intensity_now(now_ns, self._max_intensity_age_ns)
+        prediction = self._prediction(now_ns, pose, intensity)
+        self._book.made(prediction)
+        yield prediction
+        if prediction.valid and not self._echo_filling:
+            self._echo_filling = _filling(prediction)
+
+    def _prediction(
+        self, now_ns: RigNs, pose: CoilPose, intensity: float | None
+    ) -> Prediction:
+        if not pose.valid:
+            return self._make(pose, intensity, pose.reason)
+        if now_ns - pose.t_ns > self._max_pose_age_ns:
+            return self._make(pose, intensity, PredictFault.POSE_OLD)
+        if intensity is None:
+            return self._make(pose, intensity, PredictFault.INTENSITY_UNKNOWN)
+        stimulus = Stimulus(unpack_f64(pose.head_from_coil), intensity)
+        field = self._forecaster.field(stimulus)
+        if isinstance(field, str):
+            return self._make(pose, intensity, field)
+        return self._make(pose, intensity, self._forecaster.forecast(field))
+
+    def _make(
+        self, pose: CoilPose, intensity: float | None, found: Forecast | str
+    ) -> Prediction:
+        """Return the message of a forecast, or of why there is none."""
+        is_valid = isinstance(found, Forecast)
+        forecast = found if isinstance(found, Forecast) else _NOTHING
+        return Prediction(
+            t_ns=pose.t_ns,
+            pose_seq=pose.seq,
+            head_from_coil=pose.head_from_coil,
+            intensity_pct_mso=intensity,
+            mean_log10_uv=forecast.mean,
+            sd_log10_uv=forecast.sd,
+            p05_log10_uv=forecast.p05,
+            p95_log10_uv=forecast.p95,
+            prior_log10_uv=forecast.prior,
+            model_hash=self._forecaster.model_hash,
+            table_hash=self._table_hash,
+            posterior_seq=self._forecaster.posterior_seq,
+            valid=is_valid,
+            reason="" if is_valid else str(found),
+        )
+
+    def _learn(self, mep: MepMeasured) -> Trial:
+        trial, answer = self._trials.add(mep, self._pulses.pop(mep.pulse_id, None))
+        if answer is not None:
+            self._forecaster.learn(answer)
+        return trial
+
+    def _switch(self, promoted: ModelPromoted) -> None:
+        try:
+            self._forecaster.switch(promoted.model_hash, self._trials.answers())
+        except ModelRefused as err:
+            # The last good model stays; every prediction names the one it is from.
+            _log.warning("generation %d not used: %s", promoted.generation, err)
+
+    def _mark_last_bad(self) -> Iterable[Trial]:
+        trial = self._trials.mark_last_bad()
+        if trial is not None:
+            self._forecaster.relearn(self._trials.answers())
+            yield trial
+
+
+_NOTHING = Forecast(mean=(), sd=(), p05=(), p95=(), prior=())
+
+
+def _filling(prediction: Prediction) -> bytes:
+    """Return what makes an echo as large as a prediction."""
+    empty = PredictionEcho(t_ns=prediction.t_ns, pose_seq=0, filling=b"")
+    return bytes(max(0, len(encode(prediction)) - len(encode(empty))))

@@ -1,0 +1,49 @@
+"""What predictions are made of, and how old it may be."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class PredictFault(StrEnum):
+    """Why there is no prediction, or why a trial has none that counts.
+
+    Beside these a reason may be the pose's own or the E-field table's.
+    """
+
+    POSE_OLD = "pose_old"
+    INTENSITY_UNKNOWN = "intensity_unknown"
+    NO_PREDICTION = "no_prediction"
+    """None was published before the edge from a fresh pose at this intensity."""
+
+    INTENSITY_MISMATCH = "intensity_mismatch"
+    """The marker names another intensity than the prediction was made for."""
+
+    NO_VALID_MEP = "no_valid_mep"
+    MARKED_BAD = "marked_bad"
+    """The operator said so."""
+
+
+class PredictSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
+    """What a prediction stands on."""
+
+    n_muscles: Annotated[int, Meta(gt=0)]
+    model_hash: str
+    """sha256 of the shipped model that the session begins with."""
+
+    rmt_pct_mso: Annotated[float, Meta(gt=0, le=100)]
+    """The operator's resting motor threshold, from the protocol file."""
+
+    max_pose_age_ms: Positive = 100.0
+    """From the pose's time to the prediction, and to the pulse."""
+
+    max_intensity_age_ms: Positive = 3000.0
+
+    n_kept: Annotated[int, Meta(gt=0)] = 64
+    """Predictions that a pulse may still ask for: over a second of poses."""

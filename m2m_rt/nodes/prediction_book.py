@@ -1,0 +1,83 @@
+"""Which prediction counts for a pulse: the newest published before its edge."""
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+from m2m_rt.messages import Prediction, StimulatorState, Trace
+from m2m_rt.units import DurationNs, RigNs
+
+N_STATES = 16
+"""Intensities kept, so that a pulse can ask what was set at its edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A prediction and when it had left this process."""
+
+    prediction: Prediction
+    prediction_seq: int
+    publish_ns: int | None = None
+    """None until its trace has come back."""
+
+
+class PredictionBook:
+    """The last predictions and intensities."""
+
+    def __init__(self, *, n_kept: int, max_pose_age_ns: DurationNs) -> None:
+        """Keep so many predictions."""
+        self._max_pose_age_ns = max_pose_age_ns
+        self._made: deque[Published] = deque(maxlen=n_kept)
+        self._n_made = 0
+        self._states: deque[StimulatorState] = deque(maxlen=N_STATES)
+
+    def made(self, prediction: Prediction) -> None:
+        """Take a prediction that is about to be published.
+
+        The runtime numbers a node's messages of one kind 0, 1, 2, …, so its place here
+        is its `seq` on the bus.
+        """
+        if prediction.valid:
+            self._made.append(Published(prediction, self._n_made))
+        self._n_made += 1
+
+    def published(self, trace: Trace) -> None:
+        """Take the news that a prediction has left."""
+        for at in range(len(self._made) - 1, -1, -1):
+            if self._made[at].prediction_seq == trace.about_seq:
+                self._made[at] = replace(self._made[at], publish_ns=trace.publish_ns)
+                return
+
+    def set_intensity(self, state: StimulatorState) -> None:
+        """Take what the stimulator is set to."""
+        self._states.append(state)
+
+    def intensity_now(self, now_ns: RigNs, max_age_ns: DurationNs) -> float | None:
+        """Return the newest intensity, or None if it is not known or too old."""
+        if not self._states or now_ns - self._states[-1].t_ns > max_age_ns:
+            return None
+        return self._states[-1].intensity_pct_mso
+
+    def before(self, edge_ns: RigNs) -> Published | None:
+        """Return the prediction that counts for a pulse.
+
+        It was published before the edge, from a pose that was fresh then, for the
+        intensity that was set then.
+        """
+        intensity = self._intensity_at(edge_ns)
+        for one in reversed(self._made):
+            if self._counts(one, edge_ns, intensity):
+                return one
+        return None
+
+    def _counts(self, one: Published, edge_ns: RigNs, intensity: float | None) -> bool:
+        if one.publish_ns is None or one.publish_ns >= edge_ns:
+            return False
+        if edge_ns - one.prediction.t_ns > self._max_pose_age_ns:
+            return False
+        return one.prediction.intensity_pct_mso == intensity
+
+    def _intensity_at(self, edge_ns: RigNs) -> float | None:
+        for state in reversed(self._states):
+            if state.t_ns <= edge_ns:
+                return state.intensity_pct_mso
+        return None

@@ -1,0 +1,119 @@
+"""Asks for refits between pulses, and decides which network is used next."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from m2m_rt.learning import PromotionRule, promotes
+from m2m_rt.messages import (
+    FitFinished,
+    FitRequest,
+    Message,
+    ModelPromoted,
+    SessionEvent,
+    SessionEventKind,
+    Trial,
+    encode,
+)
+from m2m_rt.units import RigNs
+
+Count = Annotated[int, Meta(gt=0)]
+
+
+class TrainSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
+    """When to refit, and when to believe it."""
+
+    model_hash: str
+    """sha256 of the shipped model that the session begins with."""
+
+    rng_seed: int = 0
+    first_fit_trials: Count = 20
+    """Trials that were learnt before the first refit."""
+
+    fit_every_trials: Count = 20
+    n_held_out: Count = 10
+    """Last trials that a candidate does not see and is scored on."""
+
+    promotion: PromotionRule = PromotionRule()
+
+
+class TrainNode:
+    """One fit at a time; the newest promoted model is the parent of the next."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        """Begin with the shipped model and no trials."""
+        self._settings = settings
+        self._trials: dict[int, Trial] = {}
+        self._lineage = [settings.model_hash]
+        self._generation = 0
+        self._n_fits = 0
+        self._running: FitRequest | None = None
+        self._next_fit_at = settings.first_fit_trials
+
+    def step(self, now_ns: RigNs, message: Message) -> Iterable[Message]:
+        """Take one message; give a fit to do or a model to use."""
+        match message:
+            case Trial():
+                self._trials[message.trial_index] = message
+                return self._fit_if_due(now_ns)
+            case FitFinished():
+                return self._finish(now_ns, message)
+            case SessionEvent(kind=SessionEventKind.ROLL_BACK):
+                return self._roll_back(now_ns)
+            case _:
+                return ()
+
+    def _fit_if_due(self, now_ns: RigNs) -> Iterable[FitRequest]:
+        learnt = [trial for trial in self._trials.values() if any(trial.learnt)]
+        if self._running is not None or len(learnt) < self._next_fit_at:
+            return
+        self._running = FitRequest(
+            t_ns=now_ns,
+            fit_id=self._n_fits,
+            parent_hash=self._lineage[-1],
+            n_trials=len(learnt),
+            n_held_out=self._settings.n_held_out,
+            rng_seed=self._settings.rng_seed + self._n_fits,
+            trials=tuple(encode(trial) for trial in learnt),
+        )
+        self._n_fits += 1
+        self._next_fit_at = len(learnt) + self._settings.fit_every_trials
+        yield self._running
+
+    def _finish(self, now_ns: RigNs, fit: FitFinished) -> Iterable[ModelPromoted]:
+        asked, self._running = self._running, None
+        is_stale = asked is None or asked.parent_hash != self._lineage[-1]
+        if fit.model_hash is None or is_stale or not self._is_better(fit):
+            return
+        reason = f"log score {fit.candidate_score:.3f} over {fit.incumbent_score:.3f}"
+        yield self._use(now_ns, fit.model_hash, self._lineage[-1], reason)
+        self._lineage.append(fit.model_hash)
+
+    def _is_better(self, fit: FitFinished) -> bool:
+        return promotes(
+            self._settings.promotion,
+            candidate=fit.candidate_score,
+            incumbent=fit.incumbent_score,
+            n_scored=fit.n_scored,
+        )
+
+    def _roll_back(self, now_ns: RigNs) -> Iterable[ModelPromoted]:
+        if len(self._lineage) > 1:
+            bad_hash = self._lineage.pop()
+            yield self._use(now_ns, self._lineage[-1], bad_hash, "rolled back")
+
+    def _use(
+        self, now_ns: RigNs, model_hash: str, parent_hash: str, reason: str
+    ) -> ModelPromoted:
+        self._generation += 1
+        return ModelPromoted(
+            t_ns=now_ns,
+            model_hash=model_hash,
+            parent_hash=parent_hash,
+            generation=self._generation,
+            reason=reason,
+        )

@@ -1,0 +1,97 @@
+"""The trials of a session, and what may be learnt from them."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from m2m_rt.messages import MepMeasured, Prediction, Trial, unpack_f64
+from m2m_rt.nodes.forecast import Answer, Stimulus, answer_of
+from m2m_rt.nodes.predict_settings import PredictFault
+from m2m_rt.nodes.prediction_book import Published
+from m2m_rt.units import RigNs, to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    trial: Trial
+    answer: Answer | None
+    """None where nothing may be learnt."""
+
+
+class TrialBook:
+    """Every trial so far, in order."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._entries: list[_Entry] = []
+
+    def add(
+        self, mep: MepMeasured, published: Published | None
+    ) -> tuple[Trial, Answer | None]:
+        """Make a trial of a measured pulse and the prediction that counts for it."""
+        fault = _fault(mep, published)
+        answer = None if published is None or fault else _answer(mep, published)
+        learnt = tuple(answer.valid.tolist()) if answer else (False,) * len(mep.valid)
+        trial = Trial(
+            t_ns=mep.t_ns,
+            trial_index=len(self._entries),
+            revision=0,
+            prediction=published.prediction if published else None,
+            prediction_seq=published.prediction_seq if published else None,
+            lead_ms=_lead_ms(published, mep.t_ns),
+            mep=mep,
+            learnt=learnt,
+            valid=fault is None,
+            reason=str(fault or ""),
+        )
+        self._entries.append(_Entry(trial, answer))
+        return trial, answer
+
+    def mark_last_bad(self) -> Trial | None:
+        """Take the last trial out of what is learnt; return its new revision."""
+        if not self._entries:
+            return None
+        last = self._entries[-1].trial
+        trial = msgspec.structs.replace(
+            last,
+            revision=last.revision + 1,
+            learnt=(False,) * len(last.learnt),
+            valid=False,
+            reason=str(PredictFault.MARKED_BAD),
+        )
+        self._entries[-1] = _Entry(trial, None)
+        return trial
+
+    def answers(self) -> list[Answer]:
+        """Return all that may be learnt, in order."""
+        return [entry.answer for entry in self._entries if entry.answer is not None]
+
+
+def stimulus_of(prediction: Prediction) -> Stimulus | None:
+    """Return what a prediction was made for."""
+    if prediction.intensity_pct_mso is None:
+        return None
+    head_from_coil = unpack_f64(prediction.head_from_coil)
+    return Stimulus(head_from_coil, prediction.intensity_pct_mso)
+
+
+def _fault(mep: MepMeasured, published: Published | None) -> PredictFault | None:
+    if published is None:
+        return PredictFault.NO_PREDICTION
+    said = mep.marker_intensity_pct_mso
+    if said is not None and said != published.prediction.intensity_pct_mso:
+        return PredictFault.INTENSITY_MISMATCH
+    return None if any(mep.valid) else PredictFault.NO_VALID_MEP
+
+
+def _answer(mep: MepMeasured, published: Published) -> Answer | None:
+    stimulus = stimulus_of(published.prediction)
+    if stimulus is None:
+        return None
+    return answer_of(stimulus, mep.mep_p2p_uv, mep.valid)
+
+
+def _lead_ms(published: Published | None, edge_ns: RigNs) -> float | None:
+    if published is None or published.publish_ns is None:
+        return None
+    return to_ms(edge_ns - published.publish_ns)
