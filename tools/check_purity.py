@@ -40,13 +40,16 @@ CORE_MODULES = frozenset(
 )  # fmt: skip
 CORE_ATTRIBUTES = frozenset(
     {
-        "environ", "getenv", "load", "save", "savez", "savez_compressed", "fromfile",
-        "tofile", "memmap", "open_memmap", "loadtxt", "savetxt", "genfromtxt",
-        "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "time_ns",
-        "read_text", "read_bytes", "write_text", "write_bytes",
+        "environ", "getenv", "savez", "savez_compressed", "fromfile", "tofile",
+        "memmap", "open_memmap", "loadtxt", "savetxt", "genfromtxt", "perf_counter",
+        "perf_counter_ns", "monotonic", "monotonic_ns", "time_ns", "read_text",
+        "read_bytes", "write_text", "write_bytes",
     }
 )  # fmt: skip
 """Names of file, clock and environment calls; none of them is a method in the core."""
+
+NUMPY_FILES = frozenset({"np.load", "numpy.load", "np.save", "numpy.save"})
+"""Named with their module: a port may well have a method `load`."""
 
 SEEDED_RANDOM = frozenset({"Generator", "SeedSequence", "BitGenerator", "PCG64"})
 """What the core may take from numpy.random; also `default_rng`, given a seed."""
@@ -155,8 +158,9 @@ def _touches(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         if node.id in CORE_BUILTINS:
             yield f"the core uses {node.id}()"
-    if isinstance(node, ast.Attribute) and node.attr in CORE_ATTRIBUTES:
-        yield f"the core uses .{node.attr}: a file, a clock or the environment"
+    if isinstance(node, ast.Attribute):
+        if node.attr in CORE_ATTRIBUTES or _dotted(node) in NUMPY_FILES:
+            yield f"the core uses .{node.attr}: a file, a clock or the environment"
     yield from _unseeded(node)
 
 
