@@ -62,6 +62,15 @@ def list_streams(*, wait_s: float) -> list[pylsl.StreamInfo]:
     return sorted(pylsl.resolve_streams(wait_time=wait_s), key=_order)
 
 
+def describe(info: pylsl.StreamInfo) -> StreamHeader:
+    """Return a found stream's own description; a bare one if it does not answer."""
+    inlet = pylsl.StreamInlet(info, max_buflen=1, recover=False)
+    try:
+        return read_header(inlet, info.name())
+    except SenderSilent:
+        return header_of(info)
+
+
 def read_header(inlet: pylsl.StreamInlet, where: str) -> StreamHeader:
     """Return the stream's own description.
 

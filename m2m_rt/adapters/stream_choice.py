@@ -2,6 +2,8 @@
 
 import msgspec
 
+from m2m_rt.adapters.stream_header import StreamHeader
+
 
 class StreamChoice(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
@@ -41,6 +43,12 @@ class StreamChoice(
             for field, value in msgspec.structs.asdict(self).items()
             if value
         }
+
+    def fits(self, header: StreamHeader) -> bool:
+        """Whether a stream has all of these."""
+        return all(
+            getattr(header, field) == value for field, value in self.wanted().items()
+        )
 
     def predicate(self) -> str:
         """Return the XPath 1.0 predicate that LSL resolves.
