@@ -1,1 +1,120 @@
-"""."""
+"""Offline: head mesh, finite elements, and the building and checking of tables."""
+
+from m2m_rt.fem.build import (
+    BuildSettings,
+    BuiltTable,
+    TableSetup,
+    build_demo_table,
+    build_table,
+    code_sha256,
+    tabulate,
+)
+from m2m_rt.fem.cache import cached_head_mesh, default_cache_folder
+from m2m_rt.fem.check import TableErrors, check_table, held_out_poses
+from m2m_rt.fem.coils import (
+    CoilDipoles,
+    FigureEightSettings,
+    coil_sha256,
+    demo_coil,
+    didt_a,
+    didt_b,
+    sample_b,
+)
+from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
+from m2m_rt.fem.elements import (
+    FiniteElements,
+    LinearElements,
+    elements_of_order,
+    linear_elements,
+)
+from m2m_rt.fem.head import HeadSurfaces, Surface, hand_knob_mm, load_demo_head
+from m2m_rt.fem.mesh import (
+    HeadMesh,
+    MesherSettings,
+    MeshQuality,
+    mesh_head,
+    mesh_quality,
+    mesh_sha256,
+    volumes_mm3,
+)
+from m2m_rt.fem.mesh_file import read_mesh, write_mesh
+from m2m_rt.fem.modes import ModeSettings
+from m2m_rt.fem.notices import write_notices
+from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
+from m2m_rt.fem.roi import RoiSettings, motor_roi
+from m2m_rt.fem.solve import (
+    MultigridSolver,
+    PardisoSolver,
+    PotentialSolver,
+    make_solver,
+)
+from m2m_rt.fem.sources import coil_edge_integrals, unit_edge_integrals
+from m2m_rt.fem.tissues import (
+    CONDUCTIVITIES_S_PER_M,
+    Occupancies,
+    Tissue,
+    VoxelGrid,
+    occupancies,
+    rasterise,
+)
+
+__all__ = [
+    "CONDUCTIVITIES_S_PER_M",
+    "BuildSettings",
+    "BuiltTable",
+    "CoilDipoles",
+    "FieldAtRoi",
+    "FigureEightSettings",
+    "FiniteElements",
+    "HeadMesh",
+    "HeadModel",
+    "HeadSurfaces",
+    "LinearElements",
+    "MeshQuality",
+    "MesherSettings",
+    "ModeSettings",
+    "MultigridSolver",
+    "Occupancies",
+    "PardisoSolver",
+    "PotentialSolver",
+    "RoiSettings",
+    "Surface",
+    "TableErrors",
+    "TableSetup",
+    "Tissue",
+    "VoxelGrid",
+    "build_demo_table",
+    "build_table",
+    "cached_head_mesh",
+    "check_table",
+    "code_sha256",
+    "coil_edge_integrals",
+    "coil_sha256",
+    "default_cache_folder",
+    "demo_coil",
+    "didt_a",
+    "didt_b",
+    "direct_fields",
+    "elements_of_order",
+    "field_at_roi",
+    "hand_knob_mm",
+    "head_model",
+    "held_out_poses",
+    "linear_elements",
+    "load_demo_head",
+    "make_solver",
+    "mesh_head",
+    "mesh_quality",
+    "mesh_sha256",
+    "motor_roi",
+    "occupancies",
+    "patch_weights",
+    "rasterise",
+    "read_mesh",
+    "sample_b",
+    "tabulate",
+    "unit_edge_integrals",
+    "volumes_mm3",
+    "write_mesh",
+    "write_notices",
+]

@@ -1,0 +1,231 @@
+"""`m2m table`: build, describe and check E-field tables."""
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE, table_path, tables_folder
+from m2m_rt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from m2m_rt.efield import EfieldTable
+    from m2m_rt.fem import CoilDipoles, HeadMesh, TableErrors
+
+TableArgument = Annotated[
+    str, typer.Argument(metavar="TABLE", help="A name under models/ or a path.")
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the figures to this file too.")
+]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Where head meshes are kept.")
+]
+
+BENCH_MODULE = "m2m_rt.app.cli_table_bench"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `m2m table …`."""
+    table = typer.Typer(help="E-field tables.", no_args_is_help=True)
+    table.command("build")(build)
+    table.command("info")(info)
+    table.command("check")(check)
+    if importlib.util.find_spec(BENCH_MODULE) is not None:
+        importlib.import_module(BENCH_MODULE).register_bench(table)
+    app.add_typer(table, name="table")
+
+
+def build(
+    head: Annotated[str, typer.Option(help="Only `demo` so far.")] = "demo",
+    out: Annotated[Path | None, typer.Option(help="Folder for the table.")] = None,
+    cache: CacheOption = None,
+) -> None:
+    """Build a head's table by finite elements: minutes, offline, no network."""
+    from m2m_rt.adapters.table_file import write_table
+    from m2m_rt.fem import (
+        BuildSettings,
+        build_demo_table,
+        default_cache_folder,
+        write_mesh,
+        write_notices,
+    )
+
+    if head != "demo":
+        raise ConfigError("--head", repr(head), "demo")
+    folder = out or tables_folder() / head
+    folder.mkdir(parents=True, exist_ok=True)
+    with _progress() as report:
+        built = build_demo_table(
+            BuildSettings(), cache or default_cache_folder(), report
+        )
+    table = write_table(built.table, folder / TABLE_FILE)
+    write_mesh(built.mesh, folder / MESH_FILE)
+    write_notices(folder)
+    _say(_description(table), None)
+
+
+def info(table: TableArgument, json_file: JsonOption = None) -> None:
+    """Describe a table: head, coil, region, sizes, accuracy, where it comes from."""
+    from m2m_rt.adapters.table_file import read_table
+
+    _say(_description(read_table(table_path(table))), json_file)
+
+
+def check(
+    table: TableArgument,
+    poses: Annotated[int, typer.Option(min=1, help="How many held-out poses.")] = 40,
+    seed: Annotated[int, typer.Option(help="Of the poses.")] = 0,
+    json_file: JsonOption = None,
+    cache: CacheOption = None,
+) -> None:
+    """Compare a table with direct finite elements at random poses of its region."""
+    import numpy as np
+
+    from m2m_rt.adapters.table_file import read_table
+    from m2m_rt.fem import check_table, head_model, held_out_poses
+
+    path = table_path(table)
+    loaded = read_table(path)
+    with _progress() as report:
+        mesh = _mesh_of(loaded, path, cache, report)
+        report("assembly and factorisation", 0.0)
+        order = loaded.provenance.element_order
+        model = head_model(mesh, loaded.roi.points_mm, order=order)
+        errors = check_table(
+            loaded,
+            model,
+            _coil_of(loaded),
+            held_out_poses(loaded, poses, np.random.default_rng(seed)),
+            lambda part: report("direct solves", part),
+        )
+    _say({"seed": seed, "table": str(path)} | _figures(errors), json_file)
+
+
+def _mesh_of(
+    table: "EfieldTable",
+    path: Path,
+    cache: Path | None,
+    report: Callable[[str, float], None],
+) -> "HeadMesh":
+    """Return the mesh a table was solved on: shipped beside it, or made again."""
+    from m2m_rt.fem import (
+        MesherSettings,
+        cached_head_mesh,
+        default_cache_folder,
+        load_demo_head,
+        mesh_sha256,
+        read_mesh,
+    )
+
+    beside = path.parent / MESH_FILE
+    if beside.is_file():
+        mesh = read_mesh(beside)
+    else:
+        folder = cache or default_cache_folder()
+        mesh = cached_head_mesh(load_demo_head(), MesherSettings(), folder, report)
+    found, expected = mesh_sha256(mesh), table.provenance.mesh_sha256
+    if found != expected:
+        raise ConfigError(f"mesh of {path}", f"sha256 {found[:12]}…", expected[:12])
+    return mesh
+
+
+def _coil_of(table: "EfieldTable") -> "CoilDipoles":
+    from m2m_rt.fem import coil_sha256, demo_coil
+
+    coil = demo_coil()
+    found, expected = coil_sha256(coil), table.provenance.coil_sha256
+    if found != expected:
+        raise ConfigError(
+            f"coil {table.coil.name}", f"sha256 {expected[:12]}…", f"{found[:12]}…"
+        )
+    return coil
+
+
+def _figures(errors: "TableErrors") -> dict[str, object]:
+    import numpy as np
+
+    return {
+        "poses": len(errors.rel_l2),
+        "rel_l2": {
+            "median": float(np.median(errors.rel_l2)),
+            "max": float(errors.rel_l2.max()),
+        },
+        "pointwise": {"median": float(np.median(errors.pointwise))},
+        "peak_rel_error": {
+            "median": float(np.median(errors.peak_rel_error)),
+            "max": float(errors.peak_rel_error.max()),
+        },
+    }
+
+
+def _description(table: "EfieldTable") -> dict[str, object]:
+    region, origin = table.region, table.provenance
+    return {
+        "name": table.name,
+        "table_hash": table.table_hash,
+        "coil": table.coil.name,
+        "roi_points": len(table.roi.points_mm),
+        "sensors": len(table.sensors_mm),
+        "rank": int(table.project.shape[0]),
+        "planned_peak_v_per_m": table.planned_peak_v_per_m,
+        "self_error": table.self_error,
+        "planned_head_from_coil": region.planned_head_from_coil.tolist(),
+        "region": {
+            "max_offset_mm": region.max_offset_mm,
+            "max_tilt_deg": region.max_tilt_deg,
+            "min_winding_mm": region.min_winding_mm,
+            "max_winding_mm": region.max_winding_mm,
+        },
+        "provenance": {
+            "head_name": origin.head_name,
+            "mesh_sha256": origin.mesh_sha256,
+            "coil_sha256": origin.coil_sha256,
+            "code_sha256": origin.code_sha256,
+            "element_order": origin.element_order,
+            "conductivities_s_per_m": origin.conductivities_s_per_m,
+            "made_from": origin.made_from,
+        },
+    }
+
+
+def _say(figures: dict[str, object], json_file: Path | None) -> None:
+    text = json.dumps(figures, indent=2)
+    if json_file is not None:
+        json_file.write_text(text + "\n", encoding="utf-8")
+    typer.echo(text)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """Show one bar a step; yield the function that steps report to."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (SpinnerColumn(), TextColumn("{task.description:<34}"), BarColumn())
+    bars = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+    steps: dict[str, TaskID] = {}
+
+    def report(step: str, done: float) -> None:
+        if step not in steps:
+            for earlier in steps.values():
+                bars.update(earlier, completed=1.0)
+            steps[step] = bars.add_task(step, total=1.0)
+        bars.update(steps[step], completed=done)
+
+    with bars:
+        yield report
+        for task in steps.values():
+            bars.update(task, completed=1.0)

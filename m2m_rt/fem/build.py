@@ -1,0 +1,248 @@
+"""Builds the E-field table of one head and one coil, from surfaces to basis."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from m2m_rt.efield import (
+    CoilField,
+    EfieldTable,
+    PlannedRegion,
+    Provenance,
+    RegionGuard,
+    RegionOfInterest,
+    ScalpDistance,
+    draw_pose,
+)
+from m2m_rt.fem.cache import cached_head_mesh
+from m2m_rt.fem.check import check_table, held_out_poses
+from m2m_rt.fem.coils import (
+    CoilDipoles,
+    coil_sha256,
+    demo_coil,
+    didt_b,
+    sample_b,
+)
+from m2m_rt.fem.direct import HeadModel, head_model
+from m2m_rt.fem.head import (
+    DEMO_HEAD_SOURCES,
+    HeadSurfaces,
+    hand_knob_mm,
+    load_demo_head,
+)
+from m2m_rt.fem.mesh import HeadMesh, MesherSettings, mesh_sha256, outer_boundary
+from m2m_rt.fem.modes import (
+    ModeSettings,
+    SourceModes,
+    mode_fields,
+    reduce_modes,
+    sensor_layer,
+    source_layer,
+    source_modes,
+)
+from m2m_rt.fem.plan import plan_region
+from m2m_rt.fem.roi import RoiSettings, motor_roi
+from m2m_rt.fem.surfaces import grid_around, signed_distance
+from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M, Tissue
+from m2m_rt.geometry import inverse, transform_points
+from m2m_rt.units import F64
+
+Report = Callable[[str, float], None]
+"""Told the name of the step and the fraction of it that is done."""
+
+SCALP_GRID_MM = 2.0
+SCALP_HALF_BOX_MM = 110.0
+"""The region's grid holds the poses' centres and all nearest windings."""
+
+COIL_GRID_MM = 4.0
+COIL_GRID_MARGIN_MM = 12.0
+"""Beyond the sensors of the poses drawn, for those not drawn."""
+
+N_SELF_CHECK = 10
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """All that a table depends on, head and coil apart."""
+
+    mesher: MesherSettings = field(default_factory=MesherSettings)
+    roi: RoiSettings = field(default_factory=RoiSettings)
+    modes: ModeSettings = field(default_factory=ModeSettings)
+    element_order: int = 1
+    seed: int = 1
+    """Of the training poses and of the self-check's."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltTable:
+    """A table and the mesh that it can be checked against."""
+
+    table: EfieldTable
+    mesh: HeadMesh
+
+
+@dataclass(frozen=True, slots=True)
+class TableSetup:
+    """What a table is about."""
+
+    name: str
+    """Of the head."""
+
+    made_from: str
+    """Sources of the anatomy and their licence notice."""
+
+    coil: CoilDipoles
+    region: PlannedRegion
+    roi: RegionOfInterest
+    scalp: ScalpDistance
+    """Of the whole head; the source layer is one of its level sets."""
+
+
+def build_demo_table(
+    settings: BuildSettings, cache_folder: Path, report: Report
+) -> BuiltTable:
+    """Return the demo head's table for the demo coil; about ten minutes from nothing.
+
+    The mesh is kept in the cache folder and used again if its inputs are the same.
+    """
+    report("head surfaces", 0.0)
+    head = load_demo_head()
+    mesh = cached_head_mesh(head, settings.mesher, cache_folder, report)
+    return build_table(head, mesh, settings, report)
+
+
+def build_table(
+    head: HeadSurfaces, mesh: HeadMesh, settings: BuildSettings, report: Report
+) -> BuiltTable:
+    """Return the table of a meshed head for the demo coil."""
+    coil = demo_coil()
+    report("region and scalp", 0.0)
+    roi = motor_roi(head, mesh, settings.roi)
+    scalp = _scalp_distance(mesh)
+    region = plan_region(_scalp_box(mesh, hand_knob_mm(head)), coil, hand_knob_mm(head))
+    report("assembly and factorisation", 0.0)
+    model = head_model(mesh, roi.points_mm, order=settings.element_order)
+    setup = TableSetup(head.name, DEMO_HEAD_SOURCES, coil, region, roi, scalp)
+    table = tabulate(setup, model, settings, report)
+    rng = np.random.default_rng(settings.seed + 1)
+    poses = held_out_poses(table, N_SELF_CHECK, rng)
+    found = check_table(
+        table, model, coil, poses, lambda part: report("check against direct", part)
+    )
+    return BuiltTable(replace(table, self_error=found.rel_l2_median), mesh)
+
+
+def tabulate(
+    setup: TableSetup, model: HeadModel, settings: BuildSettings, report: Report
+) -> EfieldTable:
+    """Solve the modes, reduce them over the allowed poses, assemble the table."""
+    report("sources and sensors", 0.0)
+    planned = setup.region.planned_head_from_coil
+    sources = source_layer(setup.scalp, planned[:3, 3], settings.modes)
+    sensors = sensor_layer(model.mesh, planned[:3, 3], settings.modes)
+    modes = source_modes(sources, sensors, settings.modes.n_modes)
+    efield = mode_fields(
+        model, sources, modes, lambda part: report("source modes", part)
+    )
+    poses = _training_poses(setup, settings)
+    training_b = _b_at_sensors(setup.coil, poses, sensors.points_mm, report)
+    basis, project, singular = reduce_modes(
+        efield, modes.from_b, training_b, settings.modes.rank
+    )
+    planned_b = _b_at_sensors(
+        setup.coil, planned[np.newaxis], sensors.points_mm, report
+    )
+    planned_field = (basis @ (project @ planned_b)).reshape(-1, 3)
+    return EfieldTable(
+        name=setup.name,
+        coil=_coil_field(setup.coil, poses, sensors.points_mm),
+        region=setup.region,
+        roi=setup.roi,
+        sensors_mm=sensors.points_mm,
+        project=project.astype(np.float32),
+        basis=basis.astype(np.float32),
+        planned_peak_v_per_m=float(np.linalg.norm(planned_field, axis=1).max()),
+        self_error=0.0,
+        provenance=_provenance(setup, model),
+        table_hash="",
+        singular_values=_spectrum(modes, singular, settings),
+    )
+
+
+def code_sha256() -> str:
+    """Return the hash of this package's source, which decides a table's numbers."""
+    digest = hashlib.sha256()
+    sources = [f for f in files("m2m_rt.fem").iterdir() if f.name.endswith(".py")]
+    for source in sorted(sources, key=lambda f: f.name):
+        digest.update(source.name.encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _scalp_distance(mesh: HeadMesh) -> ScalpDistance:
+    scalp = outer_boundary(mesh, Tissue.SCALP)
+    grid = grid_around(mesh.nodes_mm, margin_mm=12.0, spacing_mm=SCALP_GRID_MM)
+    return signed_distance(scalp, grid)
+
+
+def _scalp_box(mesh: HeadMesh, middle_mm: F64) -> ScalpDistance:
+    """Return the distance in the box that the region's coils can be in."""
+    corners = middle_mm + np.array((-1.0, 1.0))[:, None] * SCALP_HALF_BOX_MM
+    grid = grid_around(corners, margin_mm=0.0, spacing_mm=SCALP_GRID_MM)
+    return signed_distance(outer_boundary(mesh, Tissue.SCALP), grid)
+
+
+def _training_poses(setup: TableSetup, settings: BuildSettings) -> F64:
+    guard = RegionGuard(setup.region, setup.coil.winding_mm)
+    rng = np.random.default_rng(settings.seed)
+    n_poses = settings.modes.n_training_poses
+    return np.stack([draw_pose(setup.region, guard, rng) for _ in range(n_poses)])
+
+
+def _b_at_sensors(
+    coil: CoilDipoles, poses: F64, sensors_mm: F64, report: Report
+) -> F64:
+    """Return dB/dt (3 · n_sensors, n) in the head frame, from the coil's dipoles."""
+    columns = []
+    for k, pose in enumerate(poses):
+        local = didt_b(coil, transform_points(inverse(pose), sensors_mm))
+        columns.append((local @ pose[:3, :3].T).ravel())
+        report("coil at the sensors", (k + 1) / len(poses))
+    return np.column_stack(columns)
+
+
+def _coil_field(coil: CoilDipoles, poses: F64, sensors_mm: F64) -> CoilField:
+    """Sample the coil's B wherever a sensor can be in the coil frame."""
+    places = np.stack([transform_points(inverse(pose), sensors_mm) for pose in poses])
+    origin_mm, b = sample_b(
+        coil,
+        low_mm=places.min(axis=(0, 1)) - COIL_GRID_MARGIN_MM,
+        high_mm=places.max(axis=(0, 1)) + COIL_GRID_MARGIN_MM,
+        spacing_mm=COIL_GRID_MM,
+    )
+    return CoilField(coil.name, origin_mm, COIL_GRID_MM, b, coil.winding_mm)
+
+
+def _provenance(setup: TableSetup, model: HeadModel) -> Provenance:
+    return Provenance(
+        head_name=setup.name,
+        mesh_sha256=mesh_sha256(model.mesh),
+        coil_sha256=coil_sha256(setup.coil),
+        code_sha256=code_sha256(),
+        element_order=model.elements.order,
+        conductivities_s_per_m={
+            tissue.name.lower(): value
+            for tissue, value in CONDUCTIVITIES_S_PER_M.items()
+        },
+        made_from=setup.made_from,
+    )
+
+
+def _spectrum(modes: SourceModes, reduced: F64, settings: BuildSettings) -> F64:
+    """Return the kept modes' singular values, then the reduced basis's."""
+    kept = modes.singular_values[: settings.modes.n_modes]
+    return np.concatenate((kept, reduced[: settings.modes.rank]))

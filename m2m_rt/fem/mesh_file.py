@@ -1,0 +1,62 @@
+"""Keeps head meshes: one small HDF5 file each, checked by its hash."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from m2m_rt.errors import DataError
+from m2m_rt.fem.mesh import HeadMesh, mesh_sha256
+
+MESH_FORMAT = "m2m_rt head mesh 1"
+
+
+def write_mesh(mesh: HeadMesh, path: Path) -> str:
+    """Write a mesh and return its hash; a crash leaves no half file under the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = mesh_sha256(mesh)
+    unfinished = path.with_suffix(".part")
+    with h5py.File(unfinished, "w") as file:
+        file.attrs["format"] = MESH_FORMAT
+        file.attrs["frame"] = "head"
+        file.attrs["sha256"] = sha256
+        # Differences along the file's order are small numbers and compress well.
+        steps = np.diff(mesh.tetrahedra, axis=0, prepend=0)
+        arrays = {
+            "nodes_mm": mesh.nodes_mm.astype("<f4"),
+            "tetrahedra_steps": steps.astype("<i4"),
+            "tissue": mesh.tissue.astype("u1"),
+        }
+        for name, array in arrays.items():
+            file.create_dataset(
+                name, data=array, compression="gzip", compression_opts=9, shuffle=True
+            )
+    unfinished.replace(path)
+    return sha256
+
+
+def read_mesh(path: Path) -> HeadMesh:
+    """Return the mesh of a file.
+
+    Raises
+    ------
+    DataError
+        If it is no mesh file, or its content does not have the hash it states.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != MESH_FORMAT:
+                raise DataError(f"{path}: not a file of the format {MESH_FORMAT!r}")
+            stated = str(file.attrs["sha256"])
+            mesh = HeadMesh(
+                nodes_mm=file["nodes_mm"][:].astype(np.float64),
+                tetrahedra=np.cumsum(
+                    file["tetrahedra_steps"][:], axis=0, dtype=np.int64
+                ),
+                tissue=file["tissue"][:].astype(np.int64),
+            )
+    except (OSError, KeyError) as err:
+        raise DataError(f"{path}: cannot be read as a head mesh ({err})") from err
+    if mesh_sha256(mesh) != stated:
+        raise DataError(f"{path}: content does not match its sha256 {stated[:12]}…")
+    return mesh
