@@ -158,6 +158,8 @@ def _status_of(command: Sequence[str]) -> int:
 
 
 def _make_venv() -> None:
+    if VENV.exists():
+        _say("clearing what an interruption, a move or another Python left in .venv")
     _say(f"making {VENV} with Python {platform.python_version()}")
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     made = subprocess.run(command, capture_output=True, text=True)

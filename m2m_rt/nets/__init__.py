@@ -1,1 +1,1 @@
-"""Torch networks, their training and their export to ONNX; never in a real-time process."""
+"""Torch networks, their training and export; never in a real-time process."""

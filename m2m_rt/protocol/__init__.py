@@ -1,1 +1,1 @@
-"""What a session is to do: pulses, intensities and blocks, as the protocol file says."""
+"""What a session is to do, as its protocol file says: pulses, intensities, blocks."""
