@@ -1,15 +1,32 @@
 """Every deciding node replays byte for byte, whatever it was given."""
 
+from pathlib import Path
+
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m2m_rt.messages import ClockOffset, LinkChanged, Message, PoseReceived
-from m2m_rt.nodes.pose import PoseNode
-from m2m_rt.nodes.pose_settings import PoseSettings
-from m2m_rt.replay import replay_daemon
-from m2m_rt.units import NS_PER_MS, RigNs
+from m2m_rt.adapters.mcap_reader import LogReader
+from m2m_rt.emg import EmgSettings, FilterSettings
+from m2m_rt.messages import (
+    ClockOffset,
+    EmgReceived,
+    LinkChanged,
+    MarkerReceived,
+    Message,
+    PoseReceived,
+    StimulatorReceived,
+    Tick,
+    decode,
+    pack_f32,
+    pack_f64,
+    tag_of,
+)
+from m2m_rt.nodes import AcquireNode, AcquireSettings, PoseNode, PoseSettings
+from m2m_rt.replay import Finding, replay_daemon
+from m2m_rt.units import NS_PER_MS, NS_PER_S, RigNs
 from tests.support.messages import messages_of
 from tests.support.recordings import record
 
@@ -41,3 +58,80 @@ def test_the_pose_node_replays_byte_for_byte(
     report = replay_daemon(path, PoseNode(PoseSettings()), daemon="posed")
     assert report.difference is None
     assert report.n_inputs >= len(inputs)
+
+
+FS_HZ = 5000.0
+START_S = 100.0
+N_MUSCLES = 15
+
+
+def acquire(filters: FilterSettings | None = None) -> AcquireNode:
+    reading = EmgSettings(filter=filters or FilterSettings())
+    return AcquireNode(AcquireSettings(fs_hz=FS_HZ, reading=reading))
+
+
+def emg_with_two_pulses() -> np.ndarray:
+    """Return (5000, 16): noise, two trigger edges, and an MEP after each."""
+    rng = np.random.default_rng(7)
+    samples = rng.normal(0.0, 1.0, (5000, N_MUSCLES + 1)).astype(np.float32)
+    samples[:, -1] = 0.0
+    wave = 400.0 * np.sin(np.linspace(0.0, 2 * np.pi, 60)).astype(np.float32)
+    for edge in (1500, 3500):
+        samples[edge : edge + 25, -1] = 5.0
+        samples[edge + 110 : edge + 170, :-1] += wave[:, np.newaxis]
+    return samples
+
+
+def a_second_of_a_lab() -> list[Message]:
+    """Return EMG in chunks of 5 ms, an intensity and a marker, in order of arrival."""
+    samples = emg_with_two_pulses()
+    inputs: list[Message] = [Tick(t_ns=RigNs(int(START_S * NS_PER_S)), name="started")]
+    for seq, row in enumerate(range(0, len(samples), 25)):
+        stamps_s = START_S + np.arange(row, row + 25) / FS_HZ
+        t_ns = RigNs(round(stamps_s[-1] * NS_PER_S))
+        chunk = pack_f32(samples[row : row + 25])
+        inputs.append(
+            EmgReceived(t_ns=t_ns, seq=seq, stamps_s=pack_f64(stamps_s), samples=chunk)
+        )
+        if row in {1600, 3600}:
+            inputs += _marker_and_intensity(t_ns)
+    return inputs
+
+
+def _marker_and_intensity(t_ns: RigNs) -> list[Message]:
+    text, device_s = '{"pulse": 7, "intensity_pct_mso": 55.0}', t_ns / NS_PER_S
+    return [
+        MarkerReceived(t_ns=t_ns, text=text, device_s=device_s),
+        StimulatorReceived(t_ns=t_ns, intensity_pct_mso=55.0, device_s=device_s),
+    ]
+
+
+@pytest.fixture(scope="module")
+def acquired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("acquired") / "acquired.mcap"
+    return record(path, acquire(), a_second_of_a_lab())
+
+
+def test_the_acquire_node_replays_byte_for_byte(acquired: Path) -> None:
+    report = replay_daemon(acquired, acquire(), daemon="acquired")
+    assert report.difference is None
+    tags = [tag_of(decode(e.frame)) for e in LogReader(acquired) if e.topic == "out"]
+    assert (tags.count("pulse_fired.v1"), tags.count("mep.v1")) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        FilterSettings(highpass_hz=10.001),
+        FilterSettings(lowpass_hz=1000.01),
+        FilterSettings(order=3),
+    ],
+)
+def test_one_changed_filter_coefficient_is_found(
+    acquired: Path, changed: FilterSettings
+) -> None:
+    difference = replay_daemon(acquired, acquire(changed), daemon="acquired").difference
+    assert difference is not None
+    assert difference.finding is Finding.OUTPUT_DIFFERS
+    assert "mep.v1, seq 0, t_ns " in difference.message
+    assert difference.field.startswith(("mep_p2p_uv[", "mep_latency_ms["))
