@@ -1,9 +1,9 @@
-"""The Bayesian last layer: log10 MEPs are linear in the network's features.
+"""The Bayesian last layer: each muscle's log10 MEP is linear in the network's features.
 
-One latent vector says how this subject differs from the population; it moves the
-weights of all muscles together, so that a pulse that answers in one muscle also tells
-where its neighbours lie. The prior is learnt on the simulated population; the update
-is conjugate given each muscle's noise, whose scale is estimated from past pulses only.
+The weights' prior, learnt on the simulated population, says how subjects differ; the
+update is conjugate given the muscle's noise, whose scale is estimated from past pulses
+only. Muscles learn apart from each other: sharing one latent vector between them was
+tried and predicted no better at several times the cost.
 Order matters: the same trials in the same order give the same bytes.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, stdtrit
 
-from m2m_rt.units import F32, F64, I64, Bools
+from m2m_rt.units import F32, F64, Bools
 
 NOISE_RANGE_LOG10 = (0.04, 0.8)
 """Bounds of one trial's noise sd before scaling, log10 µV."""
@@ -25,7 +25,7 @@ SCALE_RANGE = (0.2, 5.0)
 class LastLayerPrior:
     """What the last layer believes before the first pulse.
 
-    The weights of muscle m are `mean[m] + factor[m] @ z`, z ~ N(0, 1) per subject.
+    A subject's weights of muscle m are `mean[m] + factor[m] @ z[m]`, z ~ N(0, 1).
     """
 
     mean: F64
@@ -36,9 +36,6 @@ class LastLayerPrior:
 
     log_noise: F64
     """(n_muscles, n_features): ln of the noise sd is features @ this."""
-
-    shared_noise: F64
-    """(n_muscles,), 0…<1: two muscles' noises correlate by the product of theirs."""
 
     scale_dof: float
     """How many pulses the population's noise scale of 1 is worth."""
@@ -55,7 +52,7 @@ class LastLayerPrior:
 
     @property
     def n_latent(self) -> int:
-        """Number of ways in which a subject differs from the population."""
+        """Number of ways in which one muscle differs between subjects."""
         return int(self.factor.shape[2])
 
 
@@ -66,10 +63,10 @@ class Posterior:
     prior: LastLayerPrior
     posterior_seq: int
     latent_mean: F64
-    """(n_latent,)"""
+    """(n_muscles, n_latent): of z."""
 
     latent_cov: F64
-    """(n_latent, n_latent)"""
+    """(n_muscles, n_latent, n_latent)"""
 
     scale_dof: F64
     """(n_muscles,): degrees of freedom of the noise scale."""
@@ -112,8 +109,8 @@ def first_posterior(prior: LastLayerPrior) -> Posterior:
     return Posterior(
         prior=prior,
         posterior_seq=0,
-        latent_mean=np.zeros(prior.n_latent),
-        latent_cov=np.eye(prior.n_latent),
+        latent_mean=np.zeros((prior.n_muscles, prior.n_latent)),
+        latent_cov=np.tile(np.eye(prior.n_latent), (prior.n_muscles, 1, 1)),
         scale_dof=np.full(prior.n_muscles, prior.scale_dof),
         noise_scale=np.ones(prior.n_muscles),
     )
@@ -122,18 +119,21 @@ def first_posterior(prior: LastLayerPrior) -> Posterior:
 def predict(posterior: Posterior, features: F32) -> Predicted:
     """Return the distribution of the next MEPs at features (n, n_features)."""
     phi = features.astype(np.float64)
-    loadings = _loadings(posterior.prior, phi)  # (n, n_muscles, n_latent)
-    mean = phi @ posterior.prior.mean.T + loadings @ posterior.latent_mean
-    spread = np.einsum("nmd,nmd->nm", loadings @ posterior.latent_cov, loadings)
-    noise = _noise_sd(posterior.prior, phi) ** 2 * posterior.noise_scale
-    sd = np.sqrt(np.maximum(spread, 0.0) + noise)
-    return Predicted(mean=mean, sd=sd, dof=posterior.scale_dof)
+    loadings = _loadings(posterior.prior, phi)  # (n_muscles, n, n_latent)
+    moved = loadings @ posterior.latent_mean[:, :, np.newaxis]  # (n_muscles, n, 1)
+    spread = np.sum((loadings @ posterior.latent_cov) * loadings, axis=-1)
+    noise = _noise_variance(posterior, phi)
+    return Predicted(
+        mean=phi @ posterior.prior.mean.T + moved[:, :, 0].T,
+        sd=np.sqrt(np.maximum(spread.T, 0.0) + noise),
+        dof=posterior.scale_dof,
+    )
 
 
 def predict_mean(posterior: Posterior, features: F32) -> F64:
     """Return only the means (n, n_muscles): cheap enough for hundreds of poses."""
-    factor, prior = posterior.prior.factor, posterior.prior
-    weights = prior.mean + factor @ posterior.latent_mean  # (n_muscles, n_features)
+    moved = posterior.prior.factor @ posterior.latent_mean[:, :, np.newaxis]
+    weights = posterior.prior.mean + moved[:, :, 0]  # (n_muscles, n_features)
     mean: F64 = features.astype(np.float64) @ weights.T
     return mean
 
@@ -155,19 +155,20 @@ def learn(
         (n_muscles,): muscles whose MEP may be learnt. With none, only
         `posterior_seq` moves.
     """
-    rows = np.flatnonzero(valid)
     phi = features.astype(np.float64)[np.newaxis, :]
     before = predict(posterior, features[np.newaxis, :])
-    error = log10_uv[rows] - before.mean[0, rows]
-    loadings = _loadings(posterior.prior, phi)[0, rows]  # (k, n_latent)
-    noise_cov = _noise_cov(posterior, phi)[np.ix_(rows, rows)]
-    gain, cov = _condition(posterior.latent_cov, loadings, noise_cov)
-    scale_dof, noise_scale = _rescale(posterior, rows, error / before.sd[0, rows])
+    error = np.where(valid, log10_uv - before.mean[0], 0.0)  # (n_muscles,)
+    loadings = _loadings(posterior.prior, phi)[:, 0, :]  # (n_muscles, n_latent)
+    pulled = (posterior.latent_cov @ loadings[:, :, np.newaxis])[:, :, 0]
+    variance = before.sd[0] ** 2
+    gain = np.where(valid, 1.0 / variance, 0.0)[:, np.newaxis] * pulled
+    scale_dof, noise_scale = _rescale(posterior, valid, error**2 / variance)
     return Posterior(
         prior=posterior.prior,
         posterior_seq=posterior.posterior_seq + 1,
-        latent_mean=posterior.latent_mean + gain @ error,
-        latent_cov=cov,
+        latent_mean=posterior.latent_mean + gain * error[:, np.newaxis],
+        latent_cov=posterior.latent_cov
+        - gain[:, :, np.newaxis] * pulled[:, np.newaxis],
         scale_dof=scale_dof,
         noise_scale=noise_scale,
     )
@@ -190,45 +191,29 @@ def rebuild(
 
 
 def _loadings(prior: LastLayerPrior, phi: F64) -> F64:
-    """Return (n, n_muscles, n_latent): how each mean moves with the latent vector."""
-    loadings: F64 = np.einsum("nf,mfd->nmd", phi, prior.factor, optimize=True)
+    """Return (n_muscles, n, n_latent): how each mean moves with its muscle's z."""
+    loadings: F64 = phi @ prior.factor
     return loadings
 
 
-def _noise_sd(prior: LastLayerPrior, phi: F64) -> F64:
-    """Return (n, n_muscles): the population's trial noise, log10 µV."""
+def _noise_variance(posterior: Posterior, phi: F64) -> F64:
+    """Return (n, n_muscles): one trial's noise in this subject."""
     low, high = np.log(NOISE_RANGE_LOG10)
-    sd: F64 = np.exp(np.clip(phi @ prior.log_noise.T, low, high))
-    return sd
+    log_sd = np.clip(phi @ posterior.prior.log_noise.T, low, high)
+    variance: F64 = np.exp(2.0 * log_sd) * posterior.noise_scale
+    return variance
 
 
-def _noise_cov(posterior: Posterior, phi: F64) -> F64:
-    """Return (n_muscles, n_muscles): one trial's noise, part of it shared."""
-    shared = posterior.prior.shared_noise
-    correlation = np.outer(shared, shared)
-    np.fill_diagonal(correlation, 1.0)
-    sd = _noise_sd(posterior.prior, phi)[0] * np.sqrt(posterior.noise_scale)
-    cov: F64 = correlation * np.outer(sd, sd)
-    return cov
-
-
-def _condition(cov: F64, loadings: F64, noise_cov: F64) -> tuple[F64, F64]:
-    """Return the Kalman gain (n_latent, k) and the covariance after it."""
-    cross = cov @ loadings.T  # (n_latent, k)
-    gain = np.linalg.solve(loadings @ cross + noise_cov, cross.T).T
-    after = cov - gain @ cross.T
-    symmetric = (after + after.T) / 2.0  # rounding must not make it skew
-    return np.asarray(gain, np.float64), symmetric
-
-
-def _rescale(posterior: Posterior, rows: I64, surprise: F64) -> tuple[F64, F64]:
+def _rescale(posterior: Posterior, valid: Bools, surprise: F64) -> tuple[F64, F64]:
     """Return each muscle's degrees of freedom and noise scale after a trial.
 
-    `surprise` is the error over the predicted sd, so its square times the scale in
-    use estimates the scale that was needed (causal: it changes the next trial).
+    `surprise` (n_muscles,) is squared error over predicted variance, so times the
+    scale in use it estimates the scale that was needed (causal: it changes the next
+    trial).
     """
-    dof, scale = posterior.scale_dof.copy(), posterior.noise_scale.copy()
-    needed = surprise**2 * scale[rows]
-    scale[rows] = (dof[rows] * scale[rows] + needed) / (dof[rows] + 1.0)
-    dof[rows] += 1.0
-    return dof, np.clip(scale, *SCALE_RANGE)
+    dof, scale = posterior.scale_dof, posterior.noise_scale
+    rescaled = scale * (dof + surprise) / (dof + 1.0)
+    return (
+        np.where(valid, dof + 1.0, dof),
+        np.where(valid, np.clip(rescaled, *SCALE_RANGE), scale),
+    )

@@ -19,7 +19,7 @@ class DesignSettings(
 ):
     """Which poses and intensities a recording visits."""
 
-    site_radius_mm: Annotated[float, Meta(ge=0)] = 15.0
+    site_radius_mm: Annotated[float, Meta(ge=0)] = 12.0
     """Sites lie evenly in a disc of this radius around the planned centre."""
 
     max_yaw_deg: Annotated[float, Meta(ge=0)] = 40.0

@@ -80,6 +80,10 @@ class SubjectSettings(
     threshold_spread: Annotated[float, Meta(ge=0)] = 0.06
     """Relative, of one muscle in one subject."""
 
+    least_planned_drive: Annotated[float, Meta(gt=0)] = 0.8
+    """Every muscle's drive over threshold in the planned pose at the first muscle's
+    threshold is at least this: a lab records muscles that it can make answer."""
+
     saturation_log10_uv: tuple[float, ...] = (
         *(3.7, 3.65, 3.6),
         *(3.4, 3.35, 3.35, 3.5, 3.4, 3.4, 3.35, 3.4),
@@ -88,16 +92,16 @@ class SubjectSettings(
 
     saturation_spread_log10: Annotated[float, Meta(ge=0)] = 0.2
 
-    foot: tuple[float, float] = (0.45, 0.06)
+    foot: tuple[float, float] = (0.40, 0.05)
     """Mean and spread of the drive, over threshold, where responses begin."""
 
-    steepness: tuple[float, float] = (2.5, 0.25)
+    steepness: tuple[float, float] = (2.2, 0.2)
     """Mean and spread of the sigmoid's exponent."""
 
-    input_noise: tuple[float, float] = (0.030, 0.006)
+    input_noise: tuple[float, float] = (0.040, 0.006)
     """Mean and spread of the noise on drive over threshold."""
 
-    output_noise_log10: tuple[float, float] = (0.16, 0.025)
+    output_noise_log10: tuple[float, float] = (0.24, 0.03)
     """Mean and spread of the noise on size."""
 
     shared: Annotated[float, Meta(ge=0, le=1)] = 0.4
@@ -132,11 +136,14 @@ def draw_subject(
     how = settings or SubjectSettings()
     patches = _draw_patches(rng, cortex, how)
     directions = _draw_directions(rng, cortex, how)
-    first_drive = (cortex.planned_unit_efield[patches[0]] @ directions[0]).max()
+    planned_drives = [
+        (cortex.planned_unit_efield[patch] @ direction).max()
+        for patch, direction in zip(patches, directions, strict=True)
+    ]
     return VirtualSubject(
         patches=patches,
         directions=directions,
-        recruitment=_draw_recruitment(rng, how, float(first_drive)),
+        recruitment=_draw_recruitment(rng, how, np.array(planned_drives, np.float64)),
     )
 
 
@@ -175,9 +182,12 @@ def _draw_directions(
 
 
 def _draw_recruitment(
-    rng: np.random.Generator, how: SubjectSettings, first_drive: float
+    rng: np.random.Generator, how: SubjectSettings, planned_drives: F64
 ) -> Recruitment:
-    """Return sigmoids such that the first muscle's threshold is in its range."""
+    """Return sigmoids such that the first muscle's threshold is in its range.
+
+    `planned_drives` (n_muscles,) are those of the planned pose, V/m per A/µs.
+    """
     n = len(MUSCLES)
 
     def around(mean_spread: tuple[float, float]) -> F64:
@@ -185,14 +195,16 @@ def _draw_recruitment(
         return np.asarray(mean + spread * np.clip(rng.standard_normal(n), -2.0, 2.0))
 
     rmt_pct_mso = rng.uniform(*how.rmt_range_pct_mso)
-    at_rmt = first_drive * rmt_pct_mso / 100.0 * how.didt_at_100_pct_mso_a_per_us
+    at_rmt = planned_drives * rmt_pct_mso / 100.0 * how.didt_at_100_pct_mso_a_per_us
     ratio = np.array(how.threshold_ratio)
     ratio = ratio * np.exp(how.threshold_spread * rng.standard_normal(n))
     ratio[0] = 1.0
     height = how.saturation_spread_log10 * rng.standard_normal()
     own_height = how.saturation_spread_log10 / 2.0 * rng.standard_normal(n)
     return Recruitment(
-        threshold_v_per_m=at_rmt * ratio,
+        threshold_v_per_m=np.clip(
+            at_rmt[0] * ratio, 1.0, np.maximum(at_rmt / how.least_planned_drive, 1.0)
+        ),
         foot=around(how.foot),
         steepness=around(how.steepness),
         saturation_log10_uv=np.array(how.saturation_log10_uv) + height + own_height,
