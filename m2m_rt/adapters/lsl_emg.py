@@ -18,7 +18,8 @@ from m2m_rt.messages import EmgReceived, Message, pack_f32, pack_f64
 BATCH_S = 0.004
 """Rows that a pull waits for: fewer wake-ups; a lab's chunks are 1-5 ms anyway."""
 
-LARGEST_PULL_S = 1.0
+LARGEST_PULL_S = 0.25
+"""After a stall the backlog comes in parts: no message holds up the loop for long."""
 
 
 class EmgReader:
