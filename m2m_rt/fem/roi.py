@@ -10,7 +10,7 @@ from m2m_rt.fem.head import HeadSurfaces, Surface, hand_knob_mm, outward_vertex_
 from m2m_rt.fem.mesh import HeadMesh, boundary_triangles
 from m2m_rt.fem.surfaces import sample_surface
 from m2m_rt.fem.tissues import Tissue
-from m2m_rt.units import F64, I64
+from m2m_rt.units import F64, I64, Bools
 
 MOTOR_STRIP_MM = (
     (-12.0, -30.0, 68.0),
@@ -22,6 +22,8 @@ MOTOR_STRIP_MM = (
 """From the trunk over the hand knob to the face, along the left central sulcus of
 fsaverage. No atlas ships with the wheels, so M1 is a band about this line."""
 
+CLEARING_STEPS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class RoiSettings:
@@ -29,25 +31,29 @@ class RoiSettings:
 
     voxel_mm: float = 2.0
     box_voxels: int = 32
-    band_mm: float = 13.0
+    band_mm: float = 18.0
     """Half width of the M1 band about the motor strip."""
 
     clearance_mm: float = 0.5
-    """Least distance to a tissue boundary: recovery is worst there."""
+    """Least distance of a point to a tissue boundary: recovery is worst there."""
 
 
 def motor_roi(
     head: HeadSurfaces, mesh: HeadMesh, settings: RoiSettings
 ) -> RegionOfInterest:
-    """Return the centres of the box's voxels that lie in grey matter near the strip."""
+    """Return the box's voxels whose centres lie in grey matter near the motor strip.
+
+    The cortex is about a voxel thick, so half of the centres are nearer to a tissue
+    boundary than the clearance. The field of such a voxel is taken at a point moved
+    off the boundary, by at most twice the clearance; `points_mm` are these points.
+    """
     box_from_head = _box_from_head(hand_knob_mm(head), settings)
     index = np.moveaxis(np.indices((settings.box_voxels,) * 3), 0, -1).reshape(-1, 3)
     centres = (index - box_from_head[:3, 3]) * settings.voxel_mm
     near = distance_to_line(centres, np.array(MOTOR_STRIP_MM)) <= settings.band_mm
-    index, centres = index[near], centres[near]
-    inside = containing_tets(mesh, centres, tissue=Tissue.GM) >= 0
-    inside &= _boundary_distance(mesh, centres) >= settings.clearance_mm
-    points_mm, index = centres[inside], index[inside]
+    near[near] = containing_tets(mesh, centres[near], Tissue.GM) >= 0
+    points_mm, clear = _cleared(mesh, centres[near], settings.clearance_mm)
+    points_mm, index = points_mm[clear], index[near][clear]
     return RegionOfInterest(
         points_mm=points_mm,
         normals=_pial_normals(head.pial[0], points_mm),
@@ -94,15 +100,30 @@ def _box_from_head(centre_mm: F64, settings: RoiSettings) -> F64:
     return box_from_head
 
 
-def _boundary_distance(mesh: HeadMesh, points_mm: F64) -> F64:
-    """Return the distance (n,) to the grey matter's boundaries."""
+def _cleared(mesh: HeadMesh, centres_mm: F64, clearance_mm: float) -> tuple[F64, Bools]:
+    """Return points moved off the grey matter's boundaries, and which made it."""
+    boundary_mm = _boundary_points(mesh, centres_mm)
+    tree = spatial.cKDTree(boundary_mm)
+    points_mm = centres_mm.copy()
+    for _ in range(CLEARING_STEPS):
+        distance, nearest = tree.query(points_mm)
+        short_mm = np.maximum(0.0, 1.02 * clearance_mm - distance)
+        away = (points_mm - boundary_mm[nearest]) / distance[:, None]
+        points_mm += short_mm[:, None] * away
+    clear: Bools = tree.query(points_mm)[0] >= clearance_mm
+    moved_mm = np.linalg.norm(points_mm - centres_mm, axis=1)
+    clear &= moved_mm <= 2.0 * clearance_mm
+    clear &= containing_tets(mesh, points_mm, Tissue.GM) >= 0
+    return points_mm, clear
+
+
+def _boundary_points(mesh: HeadMesh, points_mm: F64) -> F64:
+    """Return dense points on the grey matter's boundaries near some points."""
     triangles = boundary_triangles(mesh.tetrahedra[mesh.tissue == Tissue.GM])
     middle = mesh.nodes_mm[triangles].mean(axis=1)
     low, high = points_mm.min(axis=0) - 10.0, points_mm.max(axis=0) + 10.0
     near = ((middle > low) & (middle < high)).all(axis=1)
-    tree = spatial.cKDTree(sample_surface(Surface(mesh.nodes_mm, triangles[near]), 0.2))
-    distance: F64 = tree.query(points_mm)[0]
-    return distance
+    return sample_surface(Surface(mesh.nodes_mm, triangles[near]), 0.2)
 
 
 def _pial_normals(pial: Surface, points_mm: F64) -> F64:
