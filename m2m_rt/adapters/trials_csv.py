@@ -126,22 +126,6 @@ def trials_of(messages_path: Path) -> Iterator[Trial]:
                 yield message
 
 
-def final_trials(messages_path: Path) -> list[Trial]:
-    """Return the trials of a recording by index, each in its highest revision.
-
-    Raises
-    ------
-    DataError
-        If a trial's bytes were changed.
-    """
-    final: dict[int, Trial] = {}
-    for trial in trials_of(messages_path):
-        known = final.get(trial.trial_index)
-        if known is None or trial.revision >= known.revision:
-            final[trial.trial_index] = trial
-    return [final[index] for index in sorted(final)]
-
-
 def muscles_of(path: Path) -> tuple[str, ...]:
     """Return the muscles of a table, from its header.
 

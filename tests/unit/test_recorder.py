@@ -9,7 +9,7 @@ import pytest
 from m2m_rt.adapters.mcap_reader import LogReader
 from m2m_rt.adapters.recorder import Recorder
 from m2m_rt.adapters.session_folder import SessionFolder
-from m2m_rt.adapters.trials_csv import final_trials, muscles_of, rebuild_trials
+from m2m_rt.adapters.trials_csv import muscles_of, rebuild_trials
 from m2m_rt.errors import DataError, DiskFault
 from m2m_rt.messages import (
     MepMeasured,
@@ -126,12 +126,10 @@ def test_a_trial_without_prediction_has_empty_cells(folder: SessionFolder) -> No
     assert row["FDI_mep_p2p_uv"] == "812.25"
 
 
-def test_a_correction_is_a_row_of_its_own_and_counts(folder: SessionFolder) -> None:
+def test_a_correction_is_a_row_of_its_own(folder: SessionFolder) -> None:
     table = recorded(folder, trial(0), trial(1), trial(0, revision=1))
     found = [(row["trial_index"], row["revision"], row["valid"]) for row in table]
     assert found == [("0", "0", "true"), ("1", "0", "true"), ("0", "1", "false")]
-    final = final_trials(folder.messages_path)
-    assert [(one.trial_index, one.revision) for one in final] == [(0, 1), (1, 0)]
 
 
 def test_the_table_is_rebuilt_from_the_recording(folder: SessionFolder) -> None:
