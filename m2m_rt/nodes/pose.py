@@ -19,7 +19,7 @@ from m2m_rt.messages import (
     unpack_f64,
 )
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
-from m2m_rt.units import F64, RigNs, duration_ns
+from m2m_rt.units import F64, NS_PER_MS, NS_PER_S, RigNs, duration_ns
 
 STREAM = "pose"
 _SILENCE_TIMER = "pose_silent"
@@ -64,7 +64,7 @@ class PoseNode:
 
     def _coil_pose(self, now_ns: RigNs, received: PoseReceived) -> CoilPose:
         t_ns = RigNs(received.t_ns + self._offset_ns)
-        fault = self._time_fault(now_ns, t_ns)
+        fault = _stamp_fault(received) or self._time_fault(now_ns, t_ns)
         values = unpack_f64(received.values)
         is_still = self._still.lasts(now_ns, received.values.data)
         head_from_coil, shape_fault = _matrix(values, self._settings)
@@ -139,6 +139,12 @@ class _Stillness:
         if bits != self._bits:
             self._bits, self._since_ns = bits, now_ns
         return self._limit_ns is not None and now_ns - self._since_ns > self._limit_ns
+
+
+def _stamp_fault(received: PoseReceived) -> PoseFault | None:
+    """Return a fault where the time is that of receipt, for want of a stamp."""
+    off_ns = abs(received.device_s * NS_PER_S - received.t_ns)
+    return None if off_ns <= NS_PER_MS else PoseFault.NO_STAMP  # NaN is not
 
 
 def _matrix(values: F64, settings: PoseSettings) -> tuple[F64, PoseFault | None]:

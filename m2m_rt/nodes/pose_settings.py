@@ -24,6 +24,9 @@ class PoseFault(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     """Farther from the head than a navigator sees."""
 
+    NO_STAMP = "no_stamp"
+    """The sender gave no usable time, so the pose's age is not known."""
+
     STALE = "stale"
     """Taken too long before it arrived."""
 

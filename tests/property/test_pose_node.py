@@ -221,6 +221,15 @@ def test_one_stamp_from_the_future_does_not_spoil_the_next() -> None:
     assert reasons == ["", "clock_jump", ""]
 
 
+@pytest.mark.parametrize("device_s", [math.nan, math.inf, -1.0, 1e300, 0.0])
+def test_pose_whose_age_is_not_known_is_not_used(device_s: float) -> None:
+    received = PoseReceived(
+        t_ns=START_NS, values=pack_f64(np.array(GOOD_7)), device_s=device_s
+    )
+    pose = _only_pose(PoseNode(PoseSettings()).step(START_NS, received))
+    assert (pose.valid, pose.reason) == (False, "no_stamp")
+
+
 def test_frozen_navigator_is_noticed_only_when_asked_for() -> None:
     settings = PoseSettings(frozen_after_s=1.0)
     frozen, free = PoseNode(settings), PoseNode(PoseSettings())
