@@ -1,8 +1,7 @@
 """`m2m table`: build, describe and check E-field tables."""
 
-import importlib
-import importlib.util
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE, table_path, tables_folder
+from m2m_rt.app.threads import THREAD_LIMITS
 from m2m_rt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Where head meshes are kept.")
 ]
 
-BENCH_MODULE = "m2m_rt.app.cli_table_bench"
-
 
 def register(app: typer.Typer) -> None:
     """Add `m2m table …`."""
@@ -36,8 +34,7 @@ def register(app: typer.Typer) -> None:
     table.command("build")(build)
     table.command("info")(info)
     table.command("check")(check)
-    if importlib.util.find_spec(BENCH_MODULE) is not None:
-        importlib.import_module(BENCH_MODULE).register_bench(table)
+    table.command("bench")(bench)
     app.add_typer(table, name="table")
 
 
@@ -105,6 +102,28 @@ def check(
             lambda part: report("direct solves", part),
         )
     _say({"seed": seed, "table": str(path)} | _figures(errors), json_file)
+
+
+def bench(
+    table: TableArgument,
+    seed: Annotated[int, typer.Option(help="Of the poses.")] = 0,
+    json_file: JsonOption = None,
+) -> None:
+    """Time a table's answers on one thread of this machine, in about ten seconds."""
+    # Before numpy loads, and over what the user has set: the comparison is per thread.
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    import numpy as np
+
+    from m2m_rt.adapters.table_file import read_table
+    from m2m_rt.app.table_bench import bench_table
+
+    path = table_path(table)
+    loaded = read_table(path)
+    with _progress() as report:
+        figures = bench_table(
+            loaded, _coil_of(loaded), report, np.random.default_rng(seed)
+        )
+    _say({"seed": seed, "table": str(path)} | figures, json_file)
 
 
 def _mesh_of(
