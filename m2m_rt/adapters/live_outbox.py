@@ -17,13 +17,14 @@ class LiveOutbox:
         publisher: BusPublisher,
         clock: Clock,
         timers: Timers,
-        start_fit: Callable[[FitRequest], None] | None = None,
     ) -> None:
-        """Send to the bus, to the timers, and fits to `start_fit`."""
+        """Send to the bus and to the timers."""
         self._publisher = publisher
         self._clock = clock
         self._timers = timers
-        self._start_fit = start_fit
+        self.start_fit: Callable[[FitRequest], None] | None = None
+        """Carries out a `FitRequest`; None where there is no trainer."""
+
         self._traced = ""
         self._hand_back: Callable[[Message], None] | None = None
         self._numbering = Numbering()
@@ -67,10 +68,10 @@ class LiveOutbox:
             self.say(trace)
 
     def _fit(self, request: FitRequest) -> None:
-        if self._start_fit is None:
+        if self.start_fit is None:
             msg = "a node asked for a fit where there is no trainer"
             raise DataError(msg)
-        self._start_fit(request)
+        self.start_fit(request)
 
 
 def _topic_name(message: Message) -> str:

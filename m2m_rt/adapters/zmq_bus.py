@@ -56,7 +56,7 @@ class BusPublisher:
         ConfigError
             If some are still missing after `timeout_s`.
         """
-        wanted = Counter(f"{topic}/{self._daemon}\0".encode() for topic in topics)
+        wanted = self._keys(topics)
         while missing := wanted - self._seen:
             if not self._socket.poll(round(timeout_s * 1000)):
                 names = sorted(key.decode().rstrip("\0") for key in missing)
@@ -66,6 +66,15 @@ class BusPublisher:
                     "every daemon to connect",
                 )
             self._note_subscription(self._socket.recv())
+
+    def has_subscribers(self, topics: Iterable[str]) -> bool:
+        """Return whether each topic has as many subscribers as it is listed times."""
+        while self._socket.poll(0):
+            self._note_subscription(self._socket.recv())
+        return not self._keys(topics) - self._seen
+
+    def _keys(self, topics: Iterable[str]) -> Counter[bytes]:
+        return Counter(f"{topic}/{self._daemon}\0".encode() for topic in topics)
 
     def _note_subscription(self, word: bytes) -> None:
         self._seen[word[1:]] += 1 if word[:1] == b"\x01" else -1

@@ -24,7 +24,6 @@ COMMAND_MODULES = (
     "cli_streams",
     "cli_mep",
     "cli_table",
-    "cli_table_bench",
     "cli_train",
 )
 """Modules of m2m_rt.app with `register(app)`, in the order of the help page."""
@@ -47,10 +46,14 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except M2mError as err:
-        line = " ".join(str(err).split())
-        typer.echo(f"m2m: {line}", err=True)
-        return 2 if isinstance(err, ConfigError | DataError | ModelRefused) else 1
+        return report_error("m2m", err)
     return 0
+
+
+def report_error(program: str, err: M2mError) -> int:
+    """Say in one line on stderr what is wrong; return the exit status it deserves."""
+    typer.echo(f"{program}: {' '.join(str(err).split())}", err=True)
+    return 2 if isinstance(err, ConfigError | DataError | ModelRefused) else 1
 
 
 def announce() -> None:

@@ -1,0 +1,95 @@
+"""Builds each daemon's node from what lies in the session's folder."""
+
+from pathlib import Path
+
+from m2m_rt.adapters.onnx_predictor import ModelFolder
+from m2m_rt.adapters.session_folder import SessionFolder
+from m2m_rt.adapters.table_file import read_table
+from m2m_rt.app.config import SessionConfig, read_session
+from m2m_rt.app.table_path import table_path, tables_folder
+from m2m_rt.efield import EfieldLookup, EfieldTable
+from m2m_rt.errors import ConfigError
+from m2m_rt.nodes import (
+    AcquireNode,
+    AcquireSettings,
+    PoseNode,
+    PredictNode,
+    PredictSettings,
+    TrainNode,
+    TrainSettings,
+)
+from m2m_rt.ports import Node
+
+
+def build_node(daemon: str, folder: SessionFolder) -> Node:
+    """Return a fresh node of a deciding daemon; live and replay both call this.
+
+    Raises
+    ------
+    ConfigError
+        If the session's settings, table or model do not fit.
+    """
+    config = read_session(folder)
+    match daemon:
+        case "acquired":
+            return AcquireNode(_acquire_settings(config))
+        case "posed":
+            return PoseNode(config.rig.pose.limits)
+        case "predictd":
+            return _predict_node(config, folder)
+        case "traind":
+            return TrainNode(_train_settings(config))
+        case _:
+            raise ConfigError("daemon", repr(daemon), "one that has a journal")
+
+
+def open_table(config: SessionConfig) -> EfieldTable:
+    """Return the session's E-field table, wherever it lies now.
+
+    Raises
+    ------
+    ConfigError
+        If it is gone, or another table has taken its place.
+    """
+    path = Path(config.table_path)
+    table = read_table(path if path.is_file() else table_path(config.rig.table))
+    if table.table_hash != config.table_hash:
+        raise ConfigError(
+            f"E-field table {config.rig.table} ({tables_folder()})",
+            f"hash {table.table_hash[:12]}",
+            f"{config.table_hash[:12]}, as when the session was made",
+        )
+    return table
+
+
+def _acquire_settings(config: SessionConfig) -> AcquireSettings:
+    emg, markers = config.rig.emg, config.rig.markers
+    return AcquireSettings(
+        fs_hz=emg.fs_hz,
+        reading=emg.reading(),
+        marker_wait_ms=markers.wait_ms if markers else 0.0,
+        emg_stale_ms=emg.stale_ms,
+    )
+
+
+def _predict_node(config: SessionConfig, folder: SessionFolder) -> PredictNode:
+    lookup = EfieldLookup(open_table(config))
+    lookup.warm_up()
+    settings = PredictSettings(
+        n_muscles=len(config.rig.emg.muscles),
+        model_hash=config.model_hash,
+        rmt_pct_mso=config.protocol.rmt_pct_mso,
+    )
+    return PredictNode(settings, lookup, ModelFolder(folder.models))
+
+
+def _train_settings(config: SessionConfig) -> TrainSettings:
+    learning = config.protocol.learning
+    return TrainSettings(
+        model_hash=config.model_hash,
+        rng_seed=config.rng_seed,
+        first_fit_trials=learning.first_fit_trials,
+        fit_every_trials=learning.fit_every_trials,
+        n_held_out=learning.n_held_out,
+        promotion=learning.promotion,
+    )

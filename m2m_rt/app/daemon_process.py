@@ -1,0 +1,160 @@
+"""One daemon's process: joins the bus, runs its node or sink, stops in its turn."""
+
+import gc
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import zmq
+
+from m2m_rt.adapters.clock import LslClock
+from m2m_rt.adapters.live_inbox import LiveInbox
+from m2m_rt.adapters.live_outbox import LiveOutbox
+from m2m_rt.adapters.rendezvous import Rendezvous
+from m2m_rt.adapters.session_folder import SessionFolder
+from m2m_rt.adapters.zmq_bus import BusPublisher, BusSubscriber
+from m2m_rt.app.daemons import (
+    daemon_named,
+    subscribed_topics,
+    subscriptions_of,
+    upstream_of,
+)
+from m2m_rt.errors import M2mError
+from m2m_rt.messages import (
+    DaemonState,
+    Health,
+    Message,
+    SessionEvent,
+    SessionEventKind,
+    Tick,
+    topic_of,
+)
+from m2m_rt.ports import Arrival, Received, Source
+from m2m_rt.runtime import Timers
+from m2m_rt.units import duration_ns
+
+JOIN_TIMEOUT_S = 60.0
+"""For all daemons to be there: the slowest reads a table and a model."""
+
+HEARTBEAT_NS = duration_ns(ms=500.0)
+
+STOP_PATIENCE_NS = duration_ns(s=10.0)
+"""For those upstream to stop; one that was killed never says so."""
+
+_log = logging.getLogger(__name__)
+
+
+class DaemonProcess:
+    """The runtime around one daemon: bus, heartbeat, and the order of stopping."""
+
+    def __init__(self, name: str, folder: SessionFolder) -> None:
+        """Bind to the bus and say where; `join` connects."""
+        self.name = name
+        self.folder = folder
+        self.clock = LslClock()
+        self.timers = Timers()
+        self._context = zmq.Context()
+        self._publisher = BusPublisher(self._context, name)
+        self.bus = BusSubscriber(self._context, self.clock)
+        self.outbox = LiveOutbox(self._publisher, self.clock, self.timers)
+        self.inbox: LiveInbox | None = None
+        self._meeting = Rendezvous(meeting_folder(folder))
+        self._for_node = {topic for topic, _ in daemon_named(name).hears} | {"session"}
+        self._still_running = set(upstream_of(name))
+        self._stopping_since_ns: int | None = None
+        self._next_beat_ns = 0
+        self._n_inputs = 0
+        self._fault: Callable[[], M2mError | None] = lambda: None
+        self._meeting.announce(name, self._publisher.endpoint)
+
+    def join(self) -> None:
+        """Connect to everyone this daemon hears, and wait for those who hear it.
+
+        Raises
+        ------
+        ConfigError
+            If somebody does not come.
+        """
+        subscriptions = subscriptions_of(self.name)
+        for one in subscriptions:
+            self.bus.subscribe(one.topic, one.producer, one.delivery)
+        producers = {one.producer for one in subscriptions}
+        for meeting in self._meeting.find(producers, JOIN_TIMEOUT_S).values():
+            self.bus.connect(meeting.endpoint)
+        self._publisher.wait_for_subscribers(
+            subscribed_topics(self.name), JOIN_TIMEOUT_S
+        )
+        self._say("ready")
+
+    def open_inbox(self, devices: Sequence[Source] = ()) -> LiveInbox:
+        """Return the inbox; its first input is the tick `started`."""
+        self.inbox = LiveInbox(
+            self.clock, (*devices, self.bus), self.timers, self._keep, self._go_on
+        )
+        self.inbox.inject(Tick(t_ns=self.clock.now_ns(), name="started"))
+        gc.collect()
+        gc.freeze()  # what lives for the whole session is not looked at again
+        return self.inbox
+
+    def watch(self, fault: Callable[[], M2mError | None]) -> None:
+        """Tell the others about a disk that no longer takes what is written."""
+        self._fault = fault
+
+    def run_sink(self, take: Callable[[Arrival], None]) -> None:
+        """Hand everything that arrives to a function, until the session is over."""
+        inbox = self.open_inbox()
+        while (arrival := inbox.receive()) is not None:
+            take(arrival)
+
+    def leave(self, *, crashed: bool) -> None:
+        """Say the last word and let go of the bus."""
+        self._say("fault" if crashed else "stopped")
+        self._publisher.close()
+        self.bus.close()
+        self._context.term()
+        self._meeting.leave(self.name)
+
+    def _keep(self, got: Message | Received) -> bool:
+        self._n_inputs += 1
+        if not isinstance(got, Received):
+            return True
+        self._notice(got.message)
+        topic = topic_of(got.message)
+        return topic is not None and topic.name in self._for_node
+
+    def _notice(self, message: Message) -> None:
+        match message:
+            case SessionEvent(kind=SessionEventKind.STOPPING):
+                self._stopping_since_ns = self.clock.now_ns()
+            case Health(daemon=daemon, state="stopped" | "fault"):
+                self._still_running.discard(daemon)
+
+    def _go_on(self) -> bool:
+        now_ns = self.clock.now_ns()
+        if now_ns >= self._next_beat_ns:
+            self._next_beat_ns = now_ns + HEARTBEAT_NS
+            self._say("running")
+        if self._stopping_since_ns is None:
+            return True
+        waited_ns = now_ns - self._stopping_since_ns
+        return bool(self._still_running) and waited_ns < STOP_PATIENCE_NS
+
+    def _say(self, state: DaemonState) -> None:
+        fault = self._fault()
+        self.outbox.say(
+            Health(
+                t_ns=self.clock.now_ns(),
+                daemon=self.name,
+                state="fault" if fault and state == "running" else state,
+                reason=str(fault or ""),
+                n_inputs=self._n_inputs,
+                n_outputs=self.outbox.n_sent,
+                n_refused=self.bus.n_refused,
+                n_lost=self.bus.n_lost,
+            )
+        )
+
+
+def meeting_folder(folder: SessionFolder) -> Path:
+    """Return where a session's processes find each other."""
+    return folder.root / "bus"

@@ -1,0 +1,131 @@
+"""One session with a virtual lab: plan, run, report."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pylsl
+from rich.console import Console
+
+from m2m_rt.adapters.session_folder import SessionFolder
+from m2m_rt.app.config import ProtocolConfig, read_rig
+from m2m_rt.app.config_path import config_path
+from m2m_rt.app.demo import DemoSettings
+from m2m_rt.app.live_session import shown
+from m2m_rt.app.live_view import LiveView
+from m2m_rt.app.new_session import create_session
+from m2m_rt.app.report import Report, make_report, true_expectation
+from m2m_rt.app.report_picture import draw_report
+from m2m_rt.app.session_data import read_session_data, scored_trials
+from m2m_rt.app.supervisor import Supervisor
+from m2m_rt.app.table_path import table_path
+from m2m_rt.errors import LinkLost
+from m2m_rt.model import FLOOR_UV
+from m2m_rt.sim import LabProcesses, LabSettings, plan_lab, read_lab_log
+
+SILENCE_TIMEOUT_S = 30.0
+"""No trial for so long while pulses are due: the session is stuck."""
+
+START_DELAY_S = 0.5
+LAST_TRIAL_WAIT_S = 1.0
+"""After the lab has finished, for the last pulse's trial."""
+
+PICTURE_NAME = "report.png"
+
+
+def run_demo_session(
+    settings: DemoSettings, temporary: Path, console: Console
+) -> Report:
+    """Run a session and return its report; the picture lies in its folder.
+
+    Raises
+    ------
+    ConfigError
+        If something is in the way: a folder in use, no table, no model.
+    LinkLost
+        If the lab or a daemon ends before its time.
+    """
+    folder, lab = _prepare(settings, temporary, console)
+    _give_pulses(folder, lab, settings, console)
+    with console.status("reading the recording"):
+        return _report(folder, lab.muscles)
+
+
+def _prepare(
+    settings: DemoSettings, temporary: Path, console: Console
+) -> tuple[SessionFolder, LabSettings]:
+    rig = read_rig(config_path("rig.demo.toml"))
+    with console.status("the operator measures the virtual subject's threshold"):
+        plan = plan_lab(
+            table_path(rig.table),
+            seed=settings.seed,
+            n_pulses=settings.n_pulses,
+            log_folder=temporary,
+            didt_at_100_pct_mso_a_per_us=rig.stimulator.didt_at_100_pct_mso_a_per_us,
+        )
+    protocol = ProtocolConfig(
+        subject=f"demo{settings.seed}", rmt_pct_mso=plan.rmt_pct_mso
+    )
+    folder = create_session(
+        rig, protocol, root=settings.session, rng_seed=settings.seed
+    )
+    return folder, msgspec.structs.replace(plan.settings, log_folder=str(folder.lab))
+
+
+def _give_pulses(
+    folder: SessionFolder, lab: LabSettings, settings: DemoSettings, console: Console
+) -> None:
+    view = LiveView(lab.muscles, n_planned=settings.n_pulses)
+    with LabProcesses(lab) as processes, Supervisor(folder) as supervisor:
+        with console.status("starting the virtual lab"):
+            processes.wait_ready(timeout_s=60.0)
+        with console.status("starting the daemons"):
+            supervisor.start(processes.check)
+        processes.start(pylsl.local_clock() + START_DELAY_S)
+        with shown(supervisor, view, console, quiet=settings.quiet) as redraw:
+            _wait_for_pulses(processes, supervisor, view, redraw)
+        with console.status("stopping the daemons"):
+            supervisor.stop()
+        _refuse_failures(supervisor)
+
+
+def _wait_for_pulses(
+    lab: LabProcesses,
+    supervisor: Supervisor,
+    view: LiveView,
+    redraw: Callable[[], None],
+) -> None:
+    """Redraw until the last pulse's trial is there."""
+    n_seen, since_s = 0, time.monotonic()
+    while not lab.is_finished:
+        redraw()
+        lab.check()
+        _refuse_failures(supervisor)
+        if view.n_trials > n_seen:
+            n_seen, since_s = view.n_trials, time.monotonic()
+        if time.monotonic() - since_s > SILENCE_TIMEOUT_S:
+            msg = f"no trial for {SILENCE_TIMEOUT_S:g} s: see the logs in the session"
+            raise LinkLost(msg)
+    until_s = time.monotonic() + LAST_TRIAL_WAIT_S
+    while time.monotonic() < until_s:
+        redraw()
+
+
+def _refuse_failures(supervisor: Supervisor) -> None:
+    for name, how in supervisor.failed.items():
+        raise LinkLost(f"{name} ended: {how}")
+
+
+def _report(folder: SessionFolder, muscles: tuple[str, ...]) -> Report:
+    data = read_session_data(folder.messages_path)
+    lab = read_lab_log(folder.lab)
+    scored = scored_trials(data, floor_uv=FLOOR_UV)
+    if scored.pulse_ns:
+        draw_report(
+            scored,
+            folder.root / PICTURE_NAME,
+            muscles=muscles,
+            truth=true_expectation(scored, lab),
+        )
+    return make_report(data, lab, folder.root)

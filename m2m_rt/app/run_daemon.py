@@ -1,0 +1,122 @@
+"""Starts one daemon by its name in the table."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from m2m_rt.adapters.host import ignore_interrupt
+from m2m_rt.adapters.journal import Journal
+from m2m_rt.adapters.session_folder import SessionFolder
+from m2m_rt.app.cli import report_error
+from m2m_rt.app.compose import build_node
+from m2m_rt.app.config import read_session
+from m2m_rt.app.daemon_process import DaemonProcess
+from m2m_rt.app.daemons import daemon_named
+from m2m_rt.app.devices import open_acquisition, open_navigation
+from m2m_rt.errors import M2mError
+from m2m_rt.ports import Arrival, Source
+from m2m_rt.runtime import run_node
+
+
+def run_daemon(name: str, arguments: Sequence[str]) -> int:
+    """Run a daemon until its session is over; return the exit status.
+
+    2 is a wrong set-up, said in one line on stderr; a bug keeps its traceback.
+    """
+    parser = argparse.ArgumentParser(prog=name, description=daemon_named(name).purpose)
+    parser.add_argument("session", type=Path, help="the session's folder")
+    folder = SessionFolder(parser.parse_args(arguments).session)
+    logging.basicConfig(format=f"%(asctime)s {name} %(levelname)s %(message)s")
+    ignore_interrupt()  # Ctrl-C is the supervisor's; it stops everyone in order
+    try:
+        SessionFolder.open(folder.root)
+        _run(name, folder)
+    except M2mError as err:
+        return report_error(name, err)
+    return 0
+
+
+def _run(name: str, folder: SessionFolder) -> None:
+    process = DaemonProcess(name, folder)
+    crashed = True
+    try:
+        _ROLES.get(name, _run_node)(process)
+        crashed = False
+    finally:
+        process.leave(crashed=crashed)
+
+
+def _run_node(process: DaemonProcess) -> None:
+    """Run a daemon that decides."""
+    devices = _open_devices(process)
+    node = build_node(process.name, process.folder)
+    with Journal(process.folder.new_journal_path(process.name)) as journal:
+        process.watch(lambda: journal.fault)
+        process.join()
+        inbox = process.open_inbox(devices)
+        if process.name == "predictd":
+            process.outbox.trace("prediction", inbox.inject)
+        run_node(node, inbox, process.outbox, journal)
+
+
+def _open_devices(process: DaemonProcess) -> Sequence[Source]:
+    rig = read_session(process.folder).rig
+    match process.name:
+        case "acquired":
+            return open_acquisition(rig)
+        case "posed":
+            return open_navigation(rig)
+        case _:
+            return ()
+
+
+def _run_trainer(process: DaemonProcess) -> None:
+    """Run the one daemon that fits: each fit is a process that can be killed."""
+    from m2m_rt.adapters.fit_process import FitProcess
+
+    with FitProcess("m2m_rt.nets.refit_process", process.folder.root) as fits:
+        process.outbox.start_fit = fits.start
+        node = build_node(process.name, process.folder)
+        with Journal(process.folder.new_journal_path(process.name)) as journal:
+            process.watch(lambda: journal.fault)
+            process.join()
+            run_node(node, process.open_inbox((fits,)), process.outbox, journal)
+
+
+def _run_recorder(process: DaemonProcess) -> None:
+    from m2m_rt.adapters.recorder import Recorder
+
+    muscles = [m.name for m in read_session(process.folder).rig.emg.muscles]
+    with Recorder(process.folder, muscles) as recorder:
+        process.watch(lambda: recorder.fault)
+        process.join()
+
+        def take(arrival: Arrival) -> None:
+            if arrival.frame is not None:
+                recorder.take(arrival.origin, arrival.frame, arrival.now_ns)
+
+        process.run_sink(take)
+
+
+def _run_server(process: DaemonProcess) -> None:
+    from m2m_rt.adapters.lsl_prediction_outlet import PredictionOutlet
+    from m2m_rt.messages import Prediction
+
+    muscles = tuple(m.name for m in read_session(process.folder).rig.emg.muscles)
+    outlet = PredictionOutlet(muscles)
+    process.join()
+
+    def take(arrival: Arrival) -> None:
+        if isinstance(arrival.message, Prediction):
+            outlet.publish(arrival.message)
+
+    process.run_sink(take)
+
+
+_ROLES = {"traind": _run_trainer, "recordd": _run_recorder, "served": _run_server}
+
+
+if __name__ == "__main__":
+    sys.exit(run_daemon(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,129 @@
+"""What a report needs of a recorded session, read once from its messages."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from m2m_rt.adapters.mcap_reader import Flaw, LogReader
+from m2m_rt.messages import (
+    EmgChunk,
+    Health,
+    ModelPromoted,
+    Prediction,
+    PredictionEcho,
+    StreamGap,
+    Trial,
+    decode,
+)
+from m2m_rt.units import F64, NS_PER_S, Bools, to_ms
+
+
+@dataclass(slots=True)
+class SessionData:
+    """Grows as the recording is read."""
+
+    trials: dict[int, Trial] = field(default_factory=dict)
+    """By index, each in its highest revision."""
+
+    n_emg_rows: int = 0
+    emg_first_s: float | None = None
+    """Stamp of the first row received, rig clock."""
+
+    emg_last_s: float = 0.0
+    n_promoted: int = 0
+    n_lost: dict[str, int] = field(default_factory=dict)
+    """Messages that each daemon missed."""
+
+    gaps: list[StreamGap] = field(default_factory=list)
+    prediction_ms: dict[int, float] = field(default_factory=dict)
+    """From the pose's stamp to the recorder, by `pose_seq`; valid predictions."""
+
+    echo_ms: dict[int, float] = field(default_factory=dict)
+    """The same of the echoes."""
+
+    def take(self, message: object, received_ns: int) -> None:
+        """Take one recorded message."""
+        match message:
+            case EmgChunk():
+                self._take_emg(message)
+            case Trial():
+                self.trials[message.trial_index] = message
+            case Prediction(valid=True):
+                age_ms = to_ms(received_ns - message.t_ns)
+                self.prediction_ms[message.pose_seq] = age_ms
+            case PredictionEcho():
+                self.echo_ms[message.pose_seq] = to_ms(received_ns - message.t_ns)
+            case ModelPromoted():
+                self.n_promoted += 1
+            case Health():
+                self.n_lost[message.daemon] = message.n_lost
+            case StreamGap():
+                self.gaps.append(message)
+
+    def _take_emg(self, chunk: EmgChunk) -> None:
+        n_rows = chunk.samples.shape[0]
+        last_s = chunk.t_ns / NS_PER_S
+        if self.emg_first_s is None:
+            self.emg_first_s = last_s - (n_rows - 1) / chunk.fs_hz
+        self.emg_last_s = last_s
+        self.n_emg_rows += n_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Predicted and measured log10 MEPs of a session's trials, (n_trials, n_muscles).
+
+    Rows are in the order of the pulses, trials without a prediction left out.
+    """
+
+    pulse_ns: Sequence[int]
+    measured: F64
+    valid: Bools
+    online: F64
+    p05: F64
+    p95: F64
+    prior: F64
+
+
+def read_session_data(
+    messages_path: Path, progress: Callable[[int], None] | None = None
+) -> SessionData:
+    """Read a recording of the bus.
+
+    Raises
+    ------
+    DataError
+        If it is not one.
+    """
+    data = SessionData()
+    for entry in LogReader(messages_path):
+        if entry.flaw is not Flaw.CONTENT:
+            data.take(decode(entry.frame), entry.log_time_ns)
+        if progress is not None:
+            progress(entry.offset)
+    return data
+
+
+def scored_trials(data: SessionData, *, floor_uv: float) -> Scored:
+    """Return the trials that had a prediction before their pulse."""
+    trials = [data.trials[index] for index in sorted(data.trials)]
+    pairs = [(t, t.prediction) for t in trials if t.prediction is not None]
+    sizes_uv = np.array(
+        [[size or 0.0 for size in trial.mep.mep_p2p_uv] for trial, _ in pairs]
+    )
+    return Scored(
+        pulse_ns=[trial.t_ns for trial, _ in pairs],
+        measured=np.log10(np.maximum(sizes_uv, floor_uv)),
+        valid=np.array([_usable(trial) for trial, _ in pairs], dtype=bool),
+        online=np.array([prediction.mean_log10_uv for _, prediction in pairs]),
+        p05=np.array([prediction.p05_log10_uv for _, prediction in pairs]),
+        p95=np.array([prediction.p95_log10_uv for _, prediction in pairs]),
+        prior=np.array([prediction.prior_log10_uv for _, prediction in pairs]),
+    )
+
+
+def _usable(trial: Trial) -> list[bool]:
+    """Return which muscles' MEPs count; none of a pulse marked as bad."""
+    return [trial.valid and valid for valid in trial.mep.valid]
