@@ -21,6 +21,9 @@ _MEDIAL = np.array((0.60, -0.15, 0.78))
 _FORWARD = np.array((0.71, 0.71, 0.0))
 """From postero-lateral to antero-medial, across the left central sulcus."""
 
+_LEAST_UNIT_DRIVE = 0.05
+"""V/m per A/µs; a patch turned away from the planned field is taken to get this."""
+
 
 class SeedStream(enum.IntEnum):
     """What a subject is for. Streams never share a subject, whatever the seed."""
@@ -65,7 +68,7 @@ class SubjectSettings(
     direction_spread_deg: Annotated[float, Meta(ge=0)] = 15.0
     """Of the preferred directions, half of the variance common to a subject."""
 
-    rmt_range_pct_mso: tuple[float, float] = (44.0, 56.0)
+    rmt_range_pct_mso: tuple[float, float] = (48.0, 57.0)
     """Of the first muscle in the planned pose."""
 
     didt_at_100_pct_mso_a_per_us: Annotated[float, Meta(gt=0)] = 150.0
@@ -80,9 +83,10 @@ class SubjectSettings(
     threshold_spread: Annotated[float, Meta(ge=0)] = 0.06
     """Relative, of one muscle in one subject."""
 
-    least_planned_drive: Annotated[float, Meta(gt=0)] = 0.8
-    """Every muscle's drive over threshold in the planned pose at the first muscle's
-    threshold is at least this: a lab records muscles that it can make answer."""
+    planned_drive_range: tuple[float, float] = (0.9, 1.15)
+    """Bounds of every muscle's drive over threshold in the planned pose at the first
+    muscle's threshold: a lab records muscles that it can make answer there, and none
+    answers at much lower intensities than the hand."""
 
     saturation_log10_uv: tuple[float, ...] = (
         *(3.7, 3.65, 3.6),
@@ -95,13 +99,13 @@ class SubjectSettings(
     foot: tuple[float, float] = (0.40, 0.05)
     """Mean and spread of the drive, over threshold, where responses begin."""
 
-    steepness: tuple[float, float] = (2.2, 0.2)
+    steepness: tuple[float, float] = (2.5, 0.2)
     """Mean and spread of the sigmoid's exponent."""
 
     input_noise: tuple[float, float] = (0.040, 0.006)
     """Mean and spread of the noise on drive over threshold."""
 
-    output_noise_log10: tuple[float, float] = (0.24, 0.03)
+    output_noise_log10: tuple[float, float] = (0.25, 0.03)
     """Mean and spread of the noise on size."""
 
     shared: Annotated[float, Meta(ge=0, le=1)] = 0.4
@@ -137,7 +141,7 @@ def draw_subject(
     patches = _draw_patches(rng, cortex, how)
     directions = _draw_directions(rng, cortex, how)
     planned_drives = [
-        (cortex.planned_unit_efield[patch] @ direction).max()
+        max((cortex.planned_unit_efield[patch] @ direction).max(), _LEAST_UNIT_DRIVE)
         for patch, direction in zip(patches, directions, strict=True)
     ]
     return VirtualSubject(
@@ -199,11 +203,12 @@ def _draw_recruitment(
     ratio = np.array(how.threshold_ratio)
     ratio = ratio * np.exp(how.threshold_spread * rng.standard_normal(n))
     ratio[0] = 1.0
+    least_drive, most_drive = how.planned_drive_range
     height = how.saturation_spread_log10 * rng.standard_normal()
     own_height = how.saturation_spread_log10 / 2.0 * rng.standard_normal(n)
     return Recruitment(
         threshold_v_per_m=np.clip(
-            at_rmt[0] * ratio, 1.0, np.maximum(at_rmt / how.least_planned_drive, 1.0)
+            at_rmt[0] * ratio, at_rmt / most_drive, at_rmt / least_drive
         ),
         foot=around(how.foot),
         steepness=around(how.steepness),
