@@ -53,7 +53,7 @@ def make_synthetic_table(
 
 
 def planned_pose() -> F64:
-    """Return a pose 6 mm of winding distance above the sphere's planned point."""
+    """Return a pose 8 mm of winding distance above the sphere's planned point."""
     z_axis = -PLANNED_DIRECTION
     x_axis = np.cross((0.0, 1.0, 0.0), z_axis)
     x_axis /= np.linalg.norm(x_axis)

@@ -1,0 +1,135 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from m2m_rt.efield import EfieldLookup, EfieldTable, PoseFault, draw_pose
+from m2m_rt.units import F32, F64
+from tests.support.efield import make_synthetic_table
+
+TABLE = make_synthetic_table()
+LOOKUP = EfieldLookup(TABLE)
+RNG = np.random.default_rng(3)
+POSES = np.stack([draw_pose(TABLE.region, LOOKUP.guard, RNG) for _ in range(40)])
+
+
+def reference_field(table: EfieldTable, pose: F64) -> F64:
+    """Return the field in plain float64 NumPy: gather by corners, then two products."""
+    coil = table.coil
+    in_coil_mm = (table.sensors_mm - pose[:3, 3]) @ pose[:3, :3]
+    at = (in_coil_mm - coil.origin_mm) / coil.spacing_mm
+    low = np.floor(at).astype(int)
+    b = np.zeros_like(at)
+    for corner in np.ndindex(2, 2, 2):
+        weights = np.where(corner, at - low, 1.0 - (at - low)).prod(axis=1)
+        values = coil.b_t_per_a_per_us[tuple((low + corner).T)]
+        b += weights[:, np.newaxis] * values.astype(np.float64)
+    b_head = b @ pose[:3, :3].T
+    e = table.basis.astype(np.float64) @ (table.project.astype(float) @ b_head.ravel())
+    return e.reshape(-1, 3)
+
+
+def field(lookup: EfieldLookup, pose: F64) -> F32:
+    answer = lookup.query(pose)
+    assert answer.unit_efield_v_per_m is not None, answer.reason
+    return answer.unit_efield_v_per_m
+
+
+def relative_l2(found: F32, expected: F64) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def test_query_is_interpolation_rotation_and_two_products() -> None:
+    for pose in POSES:
+        expected = reference_field(TABLE, pose)
+        # float32 sums of 120 and 12 terms, some of which cancel
+        assert relative_l2(field(LOOKUP, pose), expected) < 1e-5
+
+
+def test_batch_agrees_with_single_queries() -> None:
+    answers = LOOKUP.query_batch(POSES)
+    assert answers.valid.all()
+    assert answers.reasons == (None,) * len(POSES)
+    for pose, found in zip(POSES, answers.unit_efield_v_per_m, strict=True):
+        # the same float32 sums in another order
+        assert relative_l2(found, field(LOOKUP, pose)) < 1e-5
+
+
+def test_batch_refuses_the_same_poses_with_the_same_reasons() -> None:
+    poses = POSES[:4].copy()
+    poses[1, 0, 3] = np.nan
+    poses[2, :3, 3] *= 1.5
+    answers = LOOKUP.query_batch(poses)
+    assert answers.reasons == tuple(LOOKUP.query(pose).reason for pose in poses)
+    assert answers.valid.tolist() == [True, False, False, True]
+    assert not answers.unit_efield_v_per_m[[1, 2]].any()
+
+
+def test_batch_of_no_poses_is_empty() -> None:
+    answers = LOOKUP.query_batch(np.empty((0, 4, 4)))
+    assert answers.unit_efield_v_per_m.shape == (0, 200, 3)
+
+
+def test_same_pose_gives_the_same_bytes_in_any_memory_layout() -> None:
+    pose = POSES[0]
+    expected = field(LOOKUP, pose).tobytes()
+    storage = np.empty((9, 4, 4))
+    for offset in range(8):
+        shifted = storage.ravel()[offset : offset + 16].reshape(4, 4)
+        shifted[:] = pose
+        assert field(EfieldLookup(TABLE), shifted).tobytes() == expected
+    assert field(LOOKUP, np.asfortranarray(pose)).tobytes() == expected
+
+
+def test_an_answer_does_not_change_when_the_next_pose_is_asked() -> None:
+    first = field(LOOKUP, POSES[0])
+    kept = first.copy()
+    LOOKUP.query(POSES[1])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_pose_given_is_not_changed_and_may_be_read_only() -> None:
+    pose = POSES[0].copy()
+    pose.flags.writeable = False
+    assert LOOKUP.query(pose).valid
+
+
+def test_planned_pose_has_the_peak_that_the_table_states() -> None:
+    planned = field(LOOKUP, TABLE.region.planned_head_from_coil)
+    peak = np.linalg.norm(planned, axis=1).max()
+    # the factory takes the coil grid's nearest node
+    assert peak == pytest.approx(TABLE.planned_peak_v_per_m, rel=0.2)
+
+
+def test_sensor_beyond_the_coil_grid_is_refused_not_extrapolated() -> None:
+    coil = TABLE.coil
+    small = replace(coil, b_t_per_a_per_us=coil.b_t_per_a_per_us[:, :, :8].copy())
+    lookup = EfieldLookup(replace(TABLE, coil=small))
+    planned = TABLE.region.planned_head_from_coil
+    assert lookup.query(planned).reason is PoseFault.OUTSIDE_COIL_GRID
+    assert lookup.query(planned).unit_efield_v_per_m is None
+    batch = lookup.query_batch(planned[np.newaxis])
+    assert batch.reasons == (PoseFault.OUTSIDE_COIL_GRID,)
+    assert not batch.unit_efield_v_per_m.any()
+
+
+def test_sensor_on_the_far_face_of_the_coil_grid_is_answered() -> None:
+    planned = TABLE.region.planned_head_from_coil
+    far_mm = TABLE.coil.origin_mm + 8.0 * (np.array((45, 45, 26)) - 1)
+    at_corner = planned[:3, :3] @ far_mm + planned[:3, 3]
+    inside = at_corner - 1e-9 * planned[:3, :3].sum(axis=1)
+    sensors_mm = np.repeat(inside[np.newaxis], len(TABLE.sensors_mm), axis=0)
+    assert EfieldLookup(replace(TABLE, sensors_mm=sensors_mm)).query(planned).valid
+
+
+def test_warm_up_changes_no_answer() -> None:
+    lookup = EfieldLookup(TABLE)
+    before = field(lookup, POSES[0]).tobytes()
+    lookup.warm_up()
+    assert field(lookup, POSES[0]).tobytes() == before
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (16,), (2, 4, 4)])
+def test_anything_but_a_4_by_4_matrix_is_refused(shape: tuple[int, ...]) -> None:
+    answer = LOOKUP.query(np.zeros(shape))
+    assert (answer.valid, answer.reason) == (False, PoseFault.NOT_RIGID)
