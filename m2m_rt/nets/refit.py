@@ -1,0 +1,206 @@
+"""A refit of the network in use on one subject's own trials, started from its weights.
+
+All weights and the last layer's prior may move, each held back to where it was in
+proportion to its size: tens of trials must not undo what the population taught. The
+candidate never sees the held-out last trials; it and its parent are scored on them one
+by one, each learning its last layer as it goes, as it would in the session.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import torch
+from msgspec import Meta
+from torch import Tensor
+
+from m2m_rt.adapters.onnx_predictor import OnnxPredictor
+from m2m_rt.errors import DataError
+from m2m_rt.learning import first_posterior, learn, predict
+from m2m_rt.model import ModelContract
+from m2m_rt.nets.evidence import session_log_evidence
+from m2m_rt.nets.onnx_file import read_weights, with_weights
+from m2m_rt.nets.realtime import PopulationPrior, RealtimeNet, RealtimeSettings
+from m2m_rt.units import F32, F64, Bools
+
+
+class RefitSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
+    """How far and how long a refit goes: about a second on one core."""
+
+    n_steps: Annotated[int, Meta(gt=0)] = 150
+    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
+    hold: Annotated[float, Meta(gt=0)] = 0.05
+    """Prior sd of a weight's change over the root mean square of its array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """One subject's trials in order."""
+
+    relative_efield: F32
+    """(n, n_roi, 3)"""
+
+    log10_uv: F64
+    """(n, n_muscles); any finite number where not valid."""
+
+    valid: Bools
+    """(n, n_muscles)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """A candidate and how it did on the held-out trials."""
+
+    model_bytes: bytes
+    candidate_score: float
+    """Mean natural log predictive density per held-out valid MEP."""
+
+    incumbent_score: float
+    n_scored: int
+    """Number of MEPs scored."""
+
+
+def refit(
+    model_bytes: bytes,
+    trials: Trials,
+    *,
+    n_held_out: int,
+    seed: int,
+    settings: RefitSettings | None = None,
+) -> Refitted:
+    """Return a candidate fitted on all but the last `n_held_out` trials.
+
+    The same input on the same machine gives the same bytes.
+
+    Raises
+    ------
+    DataError
+        If too few trials are left to fit on, or nothing is left to score.
+    """
+    n_fitted = len(trials.log10_uv) - n_held_out
+    if n_fitted < 1 or not trials.valid[n_fitted:].any():
+        msg = f"{len(trials.log10_uv)} trials, {n_held_out} held out: nothing to do"
+        raise DataError(msg)
+    parent_hash = hashlib.sha256(model_bytes).hexdigest()
+    incumbent = OnnxPredictor(model_bytes, expected_hash=parent_hash)
+    net, prior = _warm_start(model_bytes, incumbent)
+    fitted = Trials(
+        relative_efield=trials.relative_efield[:n_fitted],
+        log10_uv=trials.log10_uv[:n_fitted],
+        valid=trials.valid[:n_fitted],
+    )
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    _fit(net, prior, fitted, settings or RefitSettings())
+    candidate_bytes = _candidate(model_bytes, incumbent, net, prior)
+    candidate = OnnxPredictor(
+        candidate_bytes, expected_hash=hashlib.sha256(candidate_bytes).hexdigest()
+    )
+    return Refitted(
+        model_bytes=candidate_bytes,
+        candidate_score=_held_out_score(candidate, trials, n_fitted),
+        incumbent_score=_held_out_score(incumbent, trials, n_fitted),
+        n_scored=int(trials.valid[n_fitted:].sum()),
+    )
+
+
+def _warm_start(
+    model_bytes: bytes, incumbent: OnnxPredictor
+) -> tuple[RealtimeNet, PopulationPrior]:
+    """Return the parent's network and prior in torch, from its own file."""
+    weights = read_weights(model_bytes)
+    settings = RealtimeSettings(
+        n_filters=weights["filters"].shape[1],
+        n_hidden=weights["hidden_out.bias"].shape[0],
+        n_features=incumbent.contract.n_features,
+        n_latent=incumbent.contract.n_latent,
+    )
+    net = RealtimeNet(incumbent.contract.n_roi, settings)
+    names = dict(net.named_parameters())
+    net.load_state_dict({name: torch.tensor(weights[name]) for name in names})
+    prior = PopulationPrior(settings)
+    prior.load_state_dict(
+        {
+            "mean": _tensor(incumbent.prior.mean),
+            "factor": _tensor(incumbent.prior.factor),
+            "log_noise": _tensor(incumbent.prior.log_noise),
+        }
+    )
+    return net, prior
+
+
+def _fit(
+    net: RealtimeNet, prior: PopulationPrior, trials: Trials, settings: RefitSettings
+) -> None:
+    """Climb the evidence of the trials, held back to the start."""
+    parameters = [*net.parameters(), *prior.parameters()]
+    start = [parameter.detach().clone() for parameter in parameters]
+    stiffness = [
+        0.5 / (settings.hold**2 * (values**2).mean().clamp(min=1e-6))
+        for values in start
+    ]
+    efield = torch.tensor(trials.relative_efield)
+    log10_uv = _tensor(np.where(trials.valid, trials.log10_uv, 0.0))[None]
+    valid = _tensor(trials.valid)[None]
+    n_meps = float(trials.valid.sum())
+    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    for _ in range(settings.n_steps):
+        held = torch.stack(
+            [
+                k * ((now - then) ** 2).sum()
+                for k, now, then in zip(stiffness, parameters, start, strict=True)
+            ]
+        ).sum()
+        features = net(efield)[None]
+        evidence = session_log_evidence(prior, features, log10_uv, valid).sum()
+        loss: Tensor = held / max(n_meps, 1.0) - evidence
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
+        optimizer.step()
+
+
+def _candidate(
+    model_bytes: bytes,
+    incumbent: OnnxPredictor,
+    net: RealtimeNet,
+    prior: PopulationPrior,
+) -> bytes:
+    """Return the parent's graph with the new weights and prior."""
+    contract = incumbent.contract
+    return with_weights(
+        model_bytes,
+        {name: p.detach().numpy() for name, p in net.named_parameters()},
+        prior=prior.as_arrays(incumbent.prior.scale_dof),
+        contract=ModelContract(
+            producer="m2m_rt nets.refit",
+            muscles=contract.muscles,
+            n_roi=contract.n_roi,
+            n_features=contract.n_features,
+            n_latent=contract.n_latent,
+            table_hash=contract.table_hash,
+            parent_hash=incumbent.model_hash,
+        ),
+    )
+
+
+def _held_out_score(model: OnnxPredictor, trials: Trials, n_fitted: int) -> float:
+    """Return the mean log density of the held-out MEPs, each from what came before."""
+    posterior = first_posterior(model.prior)
+    total, count = 0.0, 0
+    for row, features in enumerate(model.features(trials.relative_efield)):
+        valid, log10_uv = trials.valid[row], trials.log10_uv[row]
+        if row >= n_fitted:
+            predicted = predict(posterior, features[np.newaxis])
+            density = predicted.log_density(np.where(valid, log10_uv, 0.0))[0]
+            total += float(density[valid].sum())
+            count += int(valid.sum())
+        posterior = learn(posterior, features, log10_uv=log10_uv, valid=valid)
+    return total / max(count, 1)
+
+
+def _tensor(values: F64 | Bools) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)
