@@ -95,13 +95,17 @@ def demo_coil(settings: FigureEightSettings | None = None) -> CoilDipoles:
 
 def didt_b(coil: CoilDipoles, points_mm: F64) -> F64:
     """Return dB/dt (n, 3), T/s per A/µs, at points in the coil frame."""
-    field: F64 = SCALE_B * _dipole_b(points_mm, coil.position_mm, coil.moment_am2)
+    field: F64 = SCALE_B * _dipole_b(
+        points_mm, rows(coil.position_mm), rows(coil.moment_am2)
+    )
     return field
 
 
 def didt_a(coil: CoilDipoles, points_mm: F64) -> F64:
     """Return dA/dt (n, 3), V/m per A/µs, at points in the coil frame."""
-    field: F64 = SCALE_A * _dipole_a(points_mm, coil.position_mm, coil.moment_am2)
+    field: F64 = SCALE_A * _dipole_a(
+        points_mm, rows(coil.position_mm), rows(coil.moment_am2)
+    )
     return field
 
 
@@ -160,40 +164,47 @@ def _winding_face(s: FigureEightSettings) -> F64:
     return np.array(points)
 
 
+def rows(vectors: F64) -> F64:
+    """Return (3, n), contiguous, of (n, 3): loops over n then vectorise."""
+    return np.ascontiguousarray(vectors.T)
+
+
 @njit(cache=True, parallel=True, fastmath=True)
 def _dipole_a(points: F64, positions: F64, moments: F64) -> F64:
-    """Sum m × r / r³, in A·m²/mm²."""
+    """Sum m × r / r³, in A·m²/mm², over dipoles given as rows x y z."""
+    px, py, pz = positions[0], positions[1], positions[2]
+    mx, my, mz = moments[0], moments[1], moments[2]
     out = np.zeros((points.shape[0], 3))
     for i in prange(points.shape[0]):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
         ax = ay = az = 0.0
-        for j in range(positions.shape[0]):
-            dx, dy, dz = x - positions[j, 0], y - positions[j, 1], z - positions[j, 2]
+        for j in range(px.size):
+            dx, dy, dz = x - px[j], y - py[j], z - pz[j]
             r2 = dx * dx + dy * dy + dz * dz
             w = 1.0 / (r2 * np.sqrt(r2))
-            mx, my, mz = moments[j, 0], moments[j, 1], moments[j, 2]
-            ax += w * (my * dz - mz * dy)
-            ay += w * (mz * dx - mx * dz)
-            az += w * (mx * dy - my * dx)
+            ax += w * (my[j] * dz - mz[j] * dy)
+            ay += w * (mz[j] * dx - mx[j] * dz)
+            az += w * (mx[j] * dy - my[j] * dx)
         out[i, 0], out[i, 1], out[i, 2] = ax, ay, az
     return out
 
 
 @njit(cache=True, parallel=True, fastmath=True)
 def _dipole_b(points: F64, positions: F64, moments: F64) -> F64:
-    """Sum (3 (m·r) r / r² − m) / r³, in A·m²/mm³."""
+    """Sum (3 (m·r) r / r² − m) / r³, in A·m²/mm³, over dipoles as rows x y z."""
+    px, py, pz = positions[0], positions[1], positions[2]
+    mx, my, mz = moments[0], moments[1], moments[2]
     out = np.zeros((points.shape[0], 3))
     for i in prange(points.shape[0]):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
         bx = by = bz = 0.0
-        for j in range(positions.shape[0]):
-            dx, dy, dz = x - positions[j, 0], y - positions[j, 1], z - positions[j, 2]
+        for j in range(px.size):
+            dx, dy, dz = x - px[j], y - py[j], z - pz[j]
             r2 = dx * dx + dy * dy + dz * dz
             w = 1.0 / (r2 * np.sqrt(r2))
-            mx, my, mz = moments[j, 0], moments[j, 1], moments[j, 2]
-            along = 3.0 * (mx * dx + my * dy + mz * dz) / r2
-            bx += w * (along * dx - mx)
-            by += w * (along * dy - my)
-            bz += w * (along * dz - mz)
+            along = 3.0 * (mx[j] * dx + my[j] * dy + mz[j] * dz) / r2
+            bx += w * (along * dx - mx[j])
+            by += w * (along * dy - my[j])
+            bz += w * (along * dz - mz[j])
         out[i, 0], out[i, 1], out[i, 2] = bx, by, bz
     return out
