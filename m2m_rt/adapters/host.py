@@ -45,3 +45,9 @@ def kill_process(pid: int) -> None:
 def ignore_interrupt() -> None:
     """Let Ctrl-C be handled by the supervisor alone; it reaches its children too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def lower_priority() -> None:
+    """Let every other process go first: for long work beside a running session."""
+    if hasattr(os, "nice"):
+        os.nice(10)

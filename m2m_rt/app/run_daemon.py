@@ -76,7 +76,7 @@ def _run_trainer(process: DaemonProcess) -> None:
     """Run the one daemon that fits: each fit is a process that can be killed."""
     from m2m_rt.adapters.fit_process import FitProcess
 
-    with FitProcess("m2m_rt.nets.refit_process", process.folder.root) as fits:
+    with FitProcess("m2m_rt.app.refit_process", process.folder.root) as fits:
         process.outbox.start_fit = fits.start
         node = build_node(process.name, process.folder)
         with Journal(process.folder.new_journal_path(process.name)) as journal:
