@@ -15,8 +15,8 @@ from m2m_rt.model import (
     describe_inputs,
     describe_outputs,
 )
+from m2m_rt.nets.graph import OPSET
 from m2m_rt.nets.npz import npz_bytes
-from m2m_rt.nets.onnx_file import OPSET
 from m2m_rt.units import F32
 
 MODEL_NAME = "m2mnet-rt"

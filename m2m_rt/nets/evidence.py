@@ -13,6 +13,7 @@ from torch import Tensor
 from m2m_rt.learning.last_layer import NOISE_RANGE_LOG10
 from m2m_rt.nets.realtime import PopulationPrior
 
+_ROUNDING = 1e-6
 _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -39,7 +40,10 @@ def session_log_evidence(
     loadings = features.unsqueeze(1) @ prior.factor * weight.mT.unsqueeze(-1)
     n_latent = loadings.shape[-1]  # loadings (s, m, p, d), error (s, m, p, 1)
     precision = torch.eye(n_latent) + loadings.mT @ loadings
-    cholesky = torch.linalg.cholesky(precision)
+    # Float32 products of precise muscles reach 1e6, where their rounding passes 1.
+    rounding = _ROUNDING * torch.diagonal(precision, dim1=-2, dim2=-1).mean(-1)
+    precision = precision + rounding[..., None, None] * torch.eye(n_latent)
+    cholesky = torch.linalg.cholesky(precision.double()).float()
     pulled = torch.linalg.solve_triangular(cholesky, loadings.mT @ error, upper=False)
     fit = (error**2).sum((1, 2, 3)) - (pulled**2).sum((1, 2, 3))
     determinant = torch.diagonal(cholesky, dim1=-2, dim2=-1)

@@ -1,13 +1,10 @@
 """A trained network as one ONNX file: graph, last-layer prior, golden pair, contract.
 
-The exporter's notes (stack traces with paths of the machine) are dropped, so that the
-same weights give the same bytes. Weights keep their names: a refit reads them back
-from the file and writes new ones into the same graph.
+Weights keep their names: a refit reads them back from the file and writes new ones into
+the same graph.
 """
 
 import hashlib
-import logging
-import warnings
 from collections.abc import Mapping
 
 import msgspec
@@ -27,9 +24,8 @@ from m2m_rt.model import (
     ModelContract,
     golden_fault,
 )
+from m2m_rt.nets.graph import bare_graph
 from m2m_rt.units import F32
-
-OPSET = 20
 
 
 def export_onnx(
@@ -53,8 +49,7 @@ def export_onnx(
     ModelRefused
         If ONNX Runtime does not give what torch gives.
     """
-    model = _bare_graph(net.eval(), golden)
-    _drop_notes(model)
+    model = bare_graph(net, golden, input_name=INPUT_NAME, output_name=FEATURES_NAME)
     with torch.no_grad():
         features = net(torch.tensor(golden)).numpy()
     _set_constants(model, _constants(prior, golden, features))
@@ -95,46 +90,6 @@ def read_weights(model_bytes: bytes) -> dict[str, F32]:
         initializer.name: numpy_helper.to_array(initializer).copy()
         for initializer in model.graph.initializer
     }
-
-
-def _bare_graph(net: torch.nn.Module, golden: F32) -> onnx.ModelProto:
-    """Return the exporter's graph; not optimised, so that no weight is folded away."""
-    example = torch.tensor(np.concatenate((golden, golden)))
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        program = torch.onnx.export(
-            net,
-            (example,),
-            dynamo=True,
-            optimize=False,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=[INPUT_NAME],
-            output_names=[FEATURES_NAME],
-            dynamic_shapes=({0: torch.export.Dim("n_poses")},),
-        )
-    if program is None:
-        raise ModelRefused("the exporter made nothing")
-    model: onnx.ModelProto = program.model_proto
-    return model
-
-
-def _drop_notes(model: onnx.ModelProto) -> None:
-    """Remove what differs between machines and runs."""
-    del model.graph.value_info[:]
-    del model.metadata_props[:]
-    del model.graph.metadata_props[:]
-    model.producer_version = ""
-    model.doc_string = model.graph.doc_string = ""
-    values = (*model.graph.input, *model.graph.output, *model.graph.initializer)
-    for item in (*model.graph.node, *values):
-        del item.metadata_props[:]
-        item.doc_string = ""
-    for function in model.functions:
-        del function.metadata_props[:]
-        for node in function.node:
-            del node.metadata_props[:]
 
 
 def _constants(

@@ -26,23 +26,27 @@ class TrainSettings(
 ):
     """How the population is drawn and the network trained. Two cores, 10 minutes."""
 
-    n_sessions: Annotated[int, Meta(gt=0)] = 1600
+    n_sessions: Annotated[int, Meta(gt=0)] = 3000
     n_pulses: Annotated[int, Meta(gt=0)] = 80
     n_poses: Annotated[int, Meta(gt=0)] = 8000
     wide_share: Annotated[float, Meta(ge=0, le=1)] = 0.15
     """Part of poses and sessions from all over the table's region."""
 
-    n_steps: Annotated[int, Meta(gt=0)] = 4000
+    n_steps: Annotated[int, Meta(gt=0)] = 10000
     sessions_per_step: Annotated[int, Meta(gt=0)] = 16
     pulses_per_step: Annotated[int, Meta(gt=0)] = 60
-    learning_rate: Annotated[float, Meta(gt=0)] = 8e-3
+    learning_rate: Annotated[float, Meta(gt=0)] = 4e-3
     filter_learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
     warm_up_share: Annotated[float, Meta(gt=0, lt=1)] = 0.1
-    largest_gradient: Annotated[float, Meta(gt=0)] = 5.0
+    largest_gradient: Annotated[float, Meta(gt=0)] = 1.0
     scale_dofs: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
     """Strengths of the noise scale's prior to choose from."""
 
     net: RealtimeSettings = RealtimeSettings()
+
+
+SMALL_TRAINING = TrainSettings(n_sessions=60, n_poses=600, n_steps=60)
+"""A try of a few seconds, not a model."""
 
 
 @dataclass(frozen=True, slots=True)
