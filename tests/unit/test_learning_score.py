@@ -1,0 +1,63 @@
+"""Progressive scores, promotion and rollback."""
+
+import numpy as np
+import pytest
+
+from m2m_rt.learning import (
+    Predicted,
+    PromotionRule,
+    progressive_score,
+    promotes,
+    r2_log10,
+    rolls_back,
+)
+
+
+def test_r2_is_about_each_muscles_own_mean() -> None:
+    measured = np.array([[1.0, 11.0], [2.0, 12.0], [3.0, 13.0]])
+    means = np.broadcast_to(measured.mean(axis=0), measured.shape)
+    valid = np.ones(measured.shape, np.bool_)
+    assert r2_log10(means, measured=measured, valid=valid) == pytest.approx(0.0)
+    assert r2_log10(measured, measured=measured, valid=valid) == pytest.approx(1.0)
+
+
+def test_invalid_meps_do_not_count() -> None:
+    measured = np.array([[1.0], [2.0], [3.0], [99.0]])
+    predicted = np.array([[1.0], [2.0], [3.0], [0.0]])
+    valid = np.array([[True], [True], [True], [False]])
+    assert r2_log10(predicted, measured=measured, valid=valid) == pytest.approx(1.0)
+
+
+def test_coverage_counts_meps_inside_their_interval() -> None:
+    predicted = Predicted(
+        mean=np.zeros((4, 1)), sd=np.ones((4, 1)), dof=np.array([1e9])
+    )
+    log10_uv = np.array([[0.0], [1.6], [1.7], [-3.0]])  # the bounds are ±1.645
+    score = progressive_score(
+        predicted, log10_uv=log10_uv, valid=np.ones((4, 1), np.bool_)
+    )
+    assert score.coverage_90 == 0.5
+    assert score.n_scored == 4
+
+
+def test_nothing_valid_gives_no_score() -> None:
+    predicted = Predicted(mean=np.zeros((1, 1)), sd=np.ones((1, 1)), dof=np.ones(1))
+    score = progressive_score(
+        predicted, log10_uv=np.zeros((1, 1)), valid=np.zeros((1, 1), np.bool_)
+    )
+    assert score.n_scored == 0
+    assert np.isnan(score.r2_log10)
+
+
+def test_a_candidate_needs_the_margin_and_the_trials() -> None:
+    rule = PromotionRule(min_gain_nats=0.02, min_scored=100)
+    assert promotes(rule, candidate=0.1, incumbent=0.0, n_scored=100)
+    assert not promotes(rule, candidate=0.1, incumbent=0.0, n_scored=99)
+    assert not promotes(rule, candidate=0.01, incumbent=0.0, n_scored=500)
+    assert not promotes(rule, candidate=float("nan"), incumbent=0.0, n_scored=500)
+
+
+def test_a_promoted_model_that_loses_goes_back() -> None:
+    rule = PromotionRule(max_loss_nats=0.1, min_scored=100)
+    assert rolls_back(rule, active=-0.5, parent=0.0, n_scored=200)
+    assert not rolls_back(rule, active=-0.05, parent=0.0, n_scored=200)
