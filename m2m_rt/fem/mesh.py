@@ -142,10 +142,21 @@ def boundary_triangles(tetrahedra: I64) -> I64:
     """Return the triangles (m, 3) that belong to one tetrahedron only."""
     faces = tetrahedra[:, ((1, 2, 3), (0, 3, 2), (0, 1, 3), (0, 2, 1))].reshape(-1, 3)
     _, first, counts = np.unique(
-        np.sort(faces, axis=1), axis=0, return_index=True, return_counts=True
+        node_keys(np.sort(faces, axis=1)), return_index=True, return_counts=True
     )
     outer: I64 = faces[first[counts == 1]]
     return outer
+
+
+def node_keys(rows: I64) -> I64:
+    """Return one number a row of two or three node numbers, in the rows' order.
+
+    Sorting numbers is ten times faster than sorting rows.
+    """
+    keys: I64 = np.ravel_multi_index(
+        tuple(rows.T), (int(rows.max()) + 1,) * rows.shape[1]
+    )
+    return keys
 
 
 def outer_boundary(mesh: HeadMesh, tissue: Tissue) -> Surface:

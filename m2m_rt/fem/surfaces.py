@@ -30,7 +30,8 @@ def sample_surface(surface: Surface, spacing_mm: float) -> F64:
         i, j = np.nonzero(np.add.outer(np.arange(n + 1), np.arange(n + 1)) <= n)
         weights = np.column_stack((i, j, n - i - j)) / n
         points.append(np.einsum("pc,mci->mpi", weights, corners[pieces == n]))
-    return np.concatenate([p.reshape(-1, 3) for p in points])
+    # Neighbouring triangles share points; repeated ones make search trees slow.
+    return np.unique(np.concatenate([p.reshape(-1, 3) for p in points]), axis=0)
 
 
 def signed_distance(surface: Surface, grid: VoxelGrid) -> ScalpDistance:
@@ -49,7 +50,12 @@ def signed_distance(surface: Surface, grid: VoxelGrid) -> ScalpDistance:
     distance_mm = np.empty(len(nodes_mm))
     near = rough_mm < NEAR_MM
     for part, spacing_mm in ((near, SAMPLING_MM), (~near, FAR_SAMPLING_MM)):
-        tree = spatial.cKDTree(sample_surface(surface, spacing_mm))
+        # On a surface an unbalanced tree answers several times faster.
+        tree = spatial.cKDTree(
+            sample_surface(surface, spacing_mm),
+            compact_nodes=False,
+            balanced_tree=False,
+        )
         distance_mm[part] = tree.query(nodes_mm[part], workers=-1)[0]
     signed = np.where(inside, -1.0, 1.0) * distance_mm.reshape(grid.shape)
     return ScalpDistance(grid.origin_mm, grid.spacing_mm, signed.astype(np.float32))
