@@ -49,7 +49,8 @@ def pack_f64(values: F64) -> Array:
 def unpack_f32(array: Array) -> F32:
     """Return the values as a read-only float32 view of the message's bytes."""
     flat = np.frombuffer(array.data, dtype=array.dtype)
-    return flat.astype(np.float32, copy=False).reshape(array.shape)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
+        return flat.astype(np.float32, copy=False).reshape(array.shape)
 
 
 def unpack_f64(array: Array) -> F64:

@@ -1,6 +1,7 @@
 """The daemons' state machines: `step(now_ns, message)` and nothing else."""
 
-from m2m_rt.nodes.acquire import AcquireNode, AcquireSettings
+from m2m_rt.nodes.acquire import AcquireNode
+from m2m_rt.nodes.acquire_settings import AcquireSettings
 from m2m_rt.nodes.pose import PoseNode
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
 from m2m_rt.nodes.predict import PredictNode

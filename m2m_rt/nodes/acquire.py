@@ -1,14 +1,15 @@
 """Turns what the amplifier, the markers and the stimulator say into the vocabulary."""
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
-from m2m_rt.emg import ClockStep, EmgReader, EmgSettings, GapDetector, PulseMeps, RowGap
+from m2m_rt.emg import EmgReader, GapDetector, PulseMeps, QualityReason, RowGap
 from m2m_rt.messages import (
     ClockOffset,
-    EmgChunk,
     EmgReceived,
     Link,
     LinkChanged,
@@ -23,41 +24,19 @@ from m2m_rt.messages import (
     StimulatorState,
     StreamGap,
     Tick,
-    pack_f32,
     unpack_f32,
     unpack_f64,
 )
+from m2m_rt.nodes.acquire_settings import AcquireSettings
+from m2m_rt.nodes.emg_blocks import EmgBlocks
 from m2m_rt.nodes.markers import Marker, MarkerPairing, PairedMep
+from m2m_rt.nodes.stamps import LARGEST_STAMP_S, NewStamps, RowStamps, instant_of
 from m2m_rt.nodes.watchdog import Watchdog
-from m2m_rt.units import F32, F64, RigNs, duration_ns, rig_ns
+from m2m_rt.units import F32, F64, RigNs, duration_ns, to_ms
 
-STARTED = "started"
-"""Name of the tick that every node is given first."""
-
-_WATCH = "watch"
-_PAIR = "pair"
-
-
-class AcquireSettings(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
-):
-    """How the streams of the amplifier's host are read."""
-
-    fs_hz: float
-    """Rows a second of the EMG stream."""
-
-    reading: EmgSettings
-    """Muscles in the order of the columns, trigger, filter, windows, quality."""
-
-    chunk_ms: float = 20.0
-    """Length of a published `EmgChunk`."""
-
-    marker_wait_ms: float = 150.0
-    """How long after the edge a pulse waits for its marker; 0 where there are none."""
-
-    emg_stale_ms: float = 250.0
-    stimulator_stale_ms: float = 3000.0
-    watch_every_ms: float = 50.0
+_EMG, _MARKERS, _STIMULATOR = "emg", "markers", "stimulator"
+_WATCH, _PAIR = "watch", "pair"
+_KEPT_STAMPS_S = 1.0
 
 
 class AcquireNode:
@@ -65,20 +44,25 @@ class AcquireNode:
 
     def __init__(self, settings: AcquireSettings) -> None:
         """Start before the first row."""
-        self._settings = settings
-        self._reader = EmgReader(settings.reading, settings.fs_hz)
-        self._gaps = GapDetector(settings.reading.gaps, settings.fs_hz)
-        self._blocks = _Blocks(settings)
-        self._stamps = _RowStamps(settings.fs_hz)
+        reading, fs_hz = settings.reading, settings.fs_hz
+        self._watch_every_ns = duration_ns(ms=settings.watch_every_ms)
+        self._rise_ns = duration_ns(ms=reading.trigger.rise_ms)
+        self._n_muscles = len(reading.muscles)
+        self._reader = EmgReader(reading, fs_hz)
+        self._gaps = GapDetector(reading.gaps, fs_hz)
+        self._blocks = EmgBlocks(
+            fs_hz=fs_hz, chunk_ms=settings.chunk_ms, n_channels=self._n_muscles + 1
+        )
+        keep_s = _KEPT_STAMPS_S + reading.trigger.rise_ms / 1000
+        self._stamps = RowStamps(fs_hz, keep_s=keep_s)
+        self._were_rows_refused = False
         self._pairing = MarkerPairing(duration_ns(ms=settings.marker_wait_ms))
-        self._offset_s: dict[str, float] = {}
+        self._offset_s = {_EMG: 0.0, _MARKERS: 0.0, _STIMULATOR: 0.0}
         self._n_pulses = 0
-        self._watchdogs = {
-            "emg": Watchdog("emg", duration_ns(ms=settings.emg_stale_ms)),
-            "stimulator": Watchdog(
-                "stimulator", duration_ns(ms=settings.stimulator_stale_ms)
-            ),
-        }
+        self._emg_watchdog = Watchdog(_EMG, duration_ns(ms=settings.emg_stale_ms))
+        self._stimulator_watchdog = Watchdog(
+            _STIMULATOR, duration_ns(ms=settings.stimulator_stale_ms)
+        )
 
     def step(self, now_ns: RigNs, message: Message) -> Iterable[Message]:
         """Take one input; give what follows from it."""
@@ -91,190 +75,180 @@ class AcquireNode:
             case StimulatorReceived():
                 outputs = self._take_stimulator(now_ns, message)
             case ClockOffset():
-                self._offset_s[message.stream] = message.offset_s
-                outputs = (message,)
+                outputs = self._take_offset(message)
             case LinkChanged():
-                outputs = _link_gap(now_ns, message)
-            case Tick():
-                outputs = self._take_tick(now_ns, message.name)
+                outputs = _broken_link(now_ns, message)
+            case Tick(name=name):
+                outputs = self._pair(now_ns) if name == _PAIR else self._watch(now_ns)
             case SessionEvent(kind=SessionEventKind.STOPPING):
                 outputs = self._flush()
         return outputs
 
-    def _flush(self) -> Iterable[Message]:
-        yield from self._blocks.flush()
-        yield from self._paired(self._pairing.give_up())
-
     def _take_emg(self, now_ns: RigNs, received: EmgReceived) -> Iterable[Message]:
-        stamps_s = unpack_f64(received.stamps_s) + self._offset_s.get("emg", 0.0)
-        samples = unpack_f32(received.samples)  # (n_rows, n_muscles + 1)
-        found = self._gaps.push(stamps_s)
-        self._stamps.push(stamps_s)
+        own_s = unpack_f64(received.stamps_s)
+        samples = unpack_f32(received.samples)
+        if samples.shape != (len(own_s.ravel()), self._n_muscles + 1):
+            reason = f"rows of shape {samples.shape} with {own_s.shape} stamps refused"
+            self._were_rows_refused = True
+            yield StreamGap(t_ns=now_ns, stream=_EMG, n_lost=-1, reason=reason)
+        elif len(samples):
+            yield from self._take_rows(now_ns, own_s.ravel(), samples)
+
+    def _take_rows(self, now_ns: RigNs, own_s: F64, samples: F32) -> Iterable[Message]:
+        first_row = self._stamps.n_rows
+        new = self._stamps.push(own_s + self._offset_s[_EMG])
         last_ns = self._stamps.at(self._stamps.n_rows - 1)
-        yield from self._watchdogs["emg"].fed(now_ns, last_ns)
-        yield from (self._gap(one) for one in found)
-        yield from self._blocks.push(samples, stamps_s)
+        yield from self._emg_watchdog.fed(now_ns, last_ns)
+        gaps = self._find_gaps(new)
+        yield from gaps.values()
+        gap_rows = sorted(gaps)
+        if self._were_rows_refused:
+            self._were_rows_refused = False
+            gap_rows = sorted({first_row, *gap_rows})
+        yield from self._blocks.push(samples, new.stamps_s, gap_rows)
+        yield from self._read(now_ns, samples, (*gap_rows, *new.unusable_rows))
+        self._pairing.edges_known_until(last_ns - self._rise_ns)
+        yield from self._pair(now_ns)
+
+    def _read(
+        self, now_ns: RigNs, samples: F32, gap_rows: Sequence[int]
+    ) -> Iterable[PulseFired]:
+        """Give the pulses in new rows; keep their MEPs until they are paired."""
         emg = samples.astype(np.float64)
-        gap_rows = [one.row for one in found]
         reading = self._reader.push(emg[:, :-1], emg[:, -1], gap_rows)
         for row in reading.edges:
-            yield self._pulse(row)
+            t_ns = self._stamps.at(row)
+            yield PulseFired(t_ns=t_ns, pulse_id=self._n_pulses, row=row)
+            self._pairing.pulse(self._n_pulses, row=row, t_ns=t_ns, seen_ns=now_ns)
+            self._n_pulses += 1
         for meps in reading.meps:
-            yield from self._take_meps(meps)
-        yield from self._pair_timer(now_ns)
+            self._pairing.measured(meps.edge_row, meps)
 
-    def _pulse(self, row: int) -> PulseFired:
-        t_ns = self._stamps.at(row)
-        pulse_id = self._n_pulses
-        self._n_pulses += 1
-        self._pairing.pulse(pulse_id, row=row, t_ns=t_ns)
-        return PulseFired(t_ns=t_ns, pulse_id=pulse_id, row=row)
-
-    def _take_meps(self, meps: PulseMeps) -> Iterable[Message]:
-        return self._paired(self._pairing.measured(meps.edge_row, meps))
+    def _find_gaps(self, new: NewStamps) -> dict[int, StreamGap]:
+        """Return what the stamps say is wrong, by the row before which it lies."""
+        no_time = (-1, "a stamp that is no time")
+        found = dict.fromkeys(new.turned_bad_rows, no_time)
+        for one in self._gaps.push(new.stamps_s):
+            if isinstance(one, RowGap):
+                found[one.row] = one.lost_rows, f"stamp {one.late_ms:.1f} ms late"
+            else:
+                found[one.row] = -1, f"clock step of {one.step_ms:.1f} ms"
+        return {
+            row: StreamGap(
+                t_ns=self._stamps.at(row), stream=_EMG, n_lost=n_lost, reason=reason
+            )
+            for row, (n_lost, reason) in sorted(found.items())
+        }
 
     def _take_marker(self, now_ns: RigNs, got: MarkerReceived) -> Iterable[Message]:
-        t_ns = rig_ns(got.device_s + self._offset_s.get("markers", 0.0))
-        marker = _read_marker(got.text, t_ns)
-        if marker is None:
+        t_ns = instant_of(got.device_s + self._offset_s[_MARKERS])
+        read = _read_marker(got.text)
+        if t_ns is None or read is None:
             reason = f"not a pulse marker: {got.text[:80]!r}"
-            yield StreamGap(t_ns=t_ns, stream="markers", n_lost=1, reason=reason)
+            if t_ns is None:
+                reason = f"marker stamped {got.device_s}, which is no time"
+            yield StreamGap(t_ns=now_ns, stream=_MARKERS, n_lost=1, reason=reason)
             return
-        yield from self._paired(self._pairing.marker(marker))
-        yield from self._pair_timer(now_ns)
+        self._pairing.marker(Marker(t_ns, read.pulse, read.intensity_pct_mso))
+        yield from self._pair(now_ns)
 
-    def _take_stimulator(
-        self, now_ns: RigNs, got: StimulatorReceived
-    ) -> Iterable[Message]:
-        t_ns = rig_ns(got.device_s + self._offset_s.get("stimulator", 0.0))
-        yield from self._watchdogs["stimulator"].fed(now_ns, t_ns)
-        level = got.intensity_pct_mso
-        if 0.0 <= level <= 100.0:
-            yield StimulatorState(t_ns=t_ns, intensity_pct_mso=level, valid=True)
-        else:
-            reason = f"intensity {level} is not within 0 to 100 % MSO"
-            yield StimulatorState(
-                t_ns=t_ns, intensity_pct_mso=None, valid=False, reason=reason
-            )
-
-    def _take_tick(self, now_ns: RigNs, name: str) -> Iterable[Message]:
-        if name == _PAIR:
-            yield from self._paired(self._pairing.expire(now_ns))
-            yield from self._pair_timer(now_ns)
-            return
-        for watchdog in self._watchdogs.values():
-            yield from watchdog.looked_at(now_ns)
-        due_ns = now_ns + duration_ns(ms=self._settings.watch_every_ms)
-        yield SetTimer(t_ns=now_ns, name=_WATCH, due_ns=due_ns)
-
-    def _pair_timer(self, now_ns: RigNs) -> Iterable[Message]:
+    def _pair(self, now_ns: RigNs) -> Iterable[Message]:
+        """Give the MEPs that wait for nothing any more."""
+        for one in self._pairing.take_ready(now_ns):
+            yield self._paired(one)
         due_ns = self._pairing.newly_due_ns()
         if due_ns is not None:
             yield SetTimer(t_ns=now_ns, name=_PAIR, due_ns=due_ns)
 
-    def _paired(self, ready: Sequence[PairedMep | Marker]) -> Iterable[Message]:
-        for one in ready:
-            if isinstance(one, Marker):
-                reason = f"marker of pulse {one.pulse} without a trigger edge"
-                yield StreamGap(t_ns=one.t_ns, stream="pulse", n_lost=1, reason=reason)
-            else:
-                yield _mep_message(one)
+    def _paired(self, one: PairedMep | Marker) -> MepMeasured | StreamGap:
+        if isinstance(one, PairedMep):
+            return _mep_message(one, one.meps or _unmeasured(self._n_muscles))
+        reason = f"marker of pulse {one.pulse} without a trigger edge"
+        return StreamGap(t_ns=one.t_ns, stream="pulse", n_lost=1, reason=reason)
 
-    def _gap(self, found: RowGap | ClockStep) -> StreamGap:
-        t_ns = self._stamps.at(found.row)
-        if isinstance(found, ClockStep):
-            reason = f"clock step of {found.step_ms:.1f} ms"
-            return StreamGap(t_ns=t_ns, stream="emg", n_lost=-1, reason=reason)
-        reason = f"stamp {found.late_ms:.1f} ms late"
-        return StreamGap(t_ns=t_ns, stream="emg", n_lost=found.lost_rows, reason=reason)
+    def _take_stimulator(
+        self, now_ns: RigNs, got: StimulatorReceived
+    ) -> Iterable[Message]:
+        t_ns = instant_of(got.device_s + self._offset_s[_STIMULATOR])
+        level = got.intensity_pct_mso
+        if t_ns is None:
+            reason = f"state stamped {got.device_s}, which is no time"
+            yield StreamGap(t_ns=now_ns, stream=_STIMULATOR, n_lost=1, reason=reason)
+            yield _unknown_intensity(now_ns, reason)
+            return
+        yield from self._stimulator_watchdog.fed(now_ns, t_ns)
+        if 0.0 <= level <= 100.0:
+            yield StimulatorState(t_ns=t_ns, intensity_pct_mso=level, valid=True)
+        else:
+            reason = f"intensity {level} is not within 0 to 100 % MSO"
+            yield _unknown_intensity(t_ns, reason)
 
+    def _take_offset(self, offset: ClockOffset) -> Iterable[ClockOffset]:
+        """Apply the offset of a stream; others (`emg_measured`) are only passed on."""
+        is_usable = abs(offset.offset_s) <= LARGEST_STAMP_S
+        if offset.stream in self._offset_s and is_usable:
+            self._offset_s[offset.stream] = offset.offset_s
+        yield offset
 
-class _Blocks:
-    """Cuts the rows anew into published chunks of one length."""
+    def _watch(self, now_ns: RigNs) -> Iterable[Message]:
+        yield from self._emg_watchdog.looked_at(now_ns)
+        yield from self._stimulator_watchdog.looked_at(now_ns)
+        yield SetTimer(t_ns=now_ns, name=_WATCH, due_ns=now_ns + self._watch_every_ns)
 
-    def __init__(self, settings: AcquireSettings) -> None:
-        self._fs_hz = settings.fs_hz
-        self._n_rows = max(1, round(settings.chunk_ms * settings.fs_hz / 1000))
-        self._first_row = 0
-        self._samples: F32 = np.empty((0, len(settings.reading.muscles) + 1), "f4")
-        self._stamps_s: F64 = np.empty(0)
-
-    def push(self, samples: F32, stamps_s: F64) -> Iterable[EmgChunk]:
-        """Take rows; give the chunks that are full."""
-        self._samples = np.concatenate([self._samples, samples])
-        self._stamps_s = np.concatenate([self._stamps_s, stamps_s])
-        while len(self._samples) >= self._n_rows:
-            yield self._cut(self._n_rows)
-
-    def flush(self) -> Iterable[EmgChunk]:
-        """Give what is left at the end of the session."""
-        if len(self._samples):
-            yield self._cut(len(self._samples))
-
-    def _cut(self, n_rows: int) -> EmgChunk:
-        chunk = EmgChunk(
-            t_ns=_instant(self._stamps_s[n_rows - 1]),
-            first_row=self._first_row,
-            fs_hz=self._fs_hz,
-            samples=pack_f32(self._samples[:n_rows]),
-        )
-        self._samples = self._samples[n_rows:]
-        self._stamps_s = self._stamps_s[n_rows:]
-        self._first_row += n_rows
-        return chunk
-
-
-class _RowStamps:
-    """The instants of the last second's rows."""
-
-    def __init__(self, fs_hz: float) -> None:
-        self._n_kept = round(fs_hz)
-        self._stamps_s: F64 = np.empty(0)
-        self.n_rows = 0
-
-    def push(self, stamps_s: F64) -> None:
-        """Take the next rows' stamps."""
-        self._stamps_s = np.concatenate([self._stamps_s, stamps_s])[-self._n_kept :]
-        self.n_rows += len(stamps_s)
-
-    def at(self, row: int) -> RigNs:
-        """Return the instant of a row of the last second."""
-        return _instant(self._stamps_s[row - self.n_rows])
-
-
-def _instant(stamp_s: float) -> RigNs:
-    """Return an instant; a stamp that is not finite is a clock step, and has none."""
-    return rig_ns(float(stamp_s)) if np.isfinite(stamp_s) else RigNs(0)
+    def _flush(self) -> Iterable[Message]:
+        yield from self._blocks.flush()
+        for one in self._pairing.give_up():
+            yield self._paired(one)
 
 
 class _MarkerText(msgspec.Struct, frozen=True):
     """The JSON of a pulse marker; a lab may add fields of its own."""
 
-    pulse: int
-    intensity_pct_mso: float | None = None
+    pulse: Annotated[int, Meta(ge=-(2**53), le=2**53)]
+    intensity_pct_mso: Annotated[float, Meta(ge=0, le=100)] | None = None
 
 
-def _read_marker(text: str, t_ns: RigNs) -> Marker | None:
+def _read_marker(text: str) -> _MarkerText | None:
     """Return the pulse that a marker speaks of, or None if it speaks of none."""
     try:
-        read = msgspec.json.decode(text, type=_MarkerText)
-    except msgspec.MsgspecError:
+        return msgspec.json.decode(text, type=_MarkerText)
+    except (msgspec.MsgspecError, RecursionError):
         return None
-    level = read.intensity_pct_mso
-    if level is not None and not 0.0 <= level <= 100.0:
-        return None
-    return Marker(t_ns=t_ns, pulse=read.pulse, intensity_pct_mso=level)
 
 
-def _link_gap(now_ns: RigNs, link: LinkChanged) -> Iterable[StreamGap]:
-    if link.link is not Link.OPENED:
-        reason = f"{link.link}: {link.detail}"
-        yield StreamGap(t_ns=now_ns, stream=link.stream, n_lost=-1, reason=reason)
+def _broken_link(now_ns: RigNs, link: LinkChanged) -> Iterable[Message]:
+    """Say that a stream is gone; a stimulator that is gone may be set to anything."""
+    if link.link is Link.OPENED:
+        return
+    reason = f"{link.link}: {link.detail}"
+    yield StreamGap(t_ns=now_ns, stream=link.stream, n_lost=-1, reason=reason)
+    if link.stream == _STIMULATOR:
+        yield _unknown_intensity(now_ns, reason)
 
 
-def _mep_message(paired: PairedMep) -> MepMeasured:
-    meps, marker = paired.meps, paired.marker
-    delay_ms = (marker.t_ns - paired.t_ns) / 1e6 if marker else None
+def _unknown_intensity(t_ns: RigNs, reason: str) -> StimulatorState:
+    return StimulatorState(
+        t_ns=t_ns, intensity_pct_mso=None, valid=False, reason=reason
+    )
+
+
+def _unmeasured(n_muscles: int) -> PulseMeps:
+    """Return the MEPs of a pulse whose EMG never came."""
+    nothing = (None,) * n_muscles
+    return PulseMeps(
+        edge_row=-1,
+        amplitude_uv=nothing,
+        latency_ms=nothing,
+        background_rms_uv=nothing,
+        hum_rms_uv=nothing,
+        is_present=(False,) * n_muscles,
+        valid=(False,) * n_muscles,
+        reasons=(QualityReason.GAP,) * n_muscles,
+    )
+
+
+def _mep_message(paired: PairedMep, meps: PulseMeps) -> MepMeasured:
+    marker = paired.marker
     return MepMeasured(
         t_ns=paired.t_ns,
         pulse_id=paired.pulse_id,
@@ -286,5 +260,5 @@ def _mep_message(paired: PairedMep) -> MepMeasured:
         reason=tuple(str(why or "") for why in meps.reasons),
         marker_pulse=marker.pulse if marker else None,
         marker_intensity_pct_mso=marker.intensity_pct_mso if marker else None,
-        marker_delay_ms=delay_ms,
+        marker_delay_ms=to_ms(marker.t_ns - paired.t_ns) if marker else None,
     )

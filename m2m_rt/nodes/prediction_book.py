@@ -42,6 +42,8 @@ class PredictionBook:
 
     def published(self, trace: Trace) -> None:
         """Take the news that a prediction has left."""
+        if trace.topic != "prediction":
+            return
         for at in range(len(self._made) - 1, -1, -1):
             if self._made[at].prediction_seq == trace.about_seq:
                 self._made[at] = replace(self._made[at], publish_ns=trace.publish_ns)
@@ -53,9 +55,9 @@ class PredictionBook:
 
     def intensity_now(self, now_ns: RigNs, max_age_ns: DurationNs) -> float | None:
         """Return the newest intensity, or None if it is not known or too old."""
-        if not self._states or now_ns - self._states[-1].t_ns > max_age_ns:
+        if not self._states or abs(now_ns - self._states[-1].t_ns) > max_age_ns:
             return None
-        return self._states[-1].intensity_pct_mso
+        return _intensity_of(self._states[-1])
 
     def before(self, edge_ns: RigNs) -> Published | None:
         """Return the prediction that counts for a pulse.
@@ -72,12 +74,16 @@ class PredictionBook:
     def _counts(self, one: Published, edge_ns: RigNs, intensity: float | None) -> bool:
         if one.publish_ns is None or one.publish_ns >= edge_ns:
             return False
-        if edge_ns - one.prediction.t_ns > self._max_pose_age_ns:
+        if abs(edge_ns - one.prediction.t_ns) > self._max_pose_age_ns:
             return False
         return one.prediction.intensity_pct_mso == intensity
 
     def _intensity_at(self, edge_ns: RigNs) -> float | None:
         for state in reversed(self._states):
             if state.t_ns <= edge_ns:
-                return state.intensity_pct_mso
+                return _intensity_of(state)
         return None
+
+
+def _intensity_of(state: StimulatorState) -> float | None:
+    return state.intensity_pct_mso if state.valid else None

@@ -17,22 +17,25 @@ class Watchdog:
         self.is_stale = False
 
     def fed(self, now_ns: RigNs, stamp_ns: RigNs) -> Iterable[StreamGap]:
-        """Take an arrival; backlog after a stall counts as stale by its stamps."""
+        """Take an arrival; backlog after a stall counts as stale by its stamps.
+
+        So does a stamp as far ahead: a clock that jumped says nothing of an age.
+        """
         self._arrived_ns = now_ns
         return self._judge(now_ns, now_ns - stamp_ns)
 
     def looked_at(self, now_ns: RigNs) -> Iterable[StreamGap]:
-        """Look whether too long has passed since the last arrival."""
+        """Look whether too long has passed since the last arrival or the first look."""
         if self._arrived_ns is None:
-            return ()
+            self._arrived_ns = now_ns
         quiet_ns = now_ns - self._arrived_ns
         return self._judge(now_ns, quiet_ns) if quiet_ns > self._limit_ns else ()
 
     def _judge(self, now_ns: RigNs, age_ns: int) -> Iterable[StreamGap]:
-        was_stale, self.is_stale = self.is_stale, age_ns > self._limit_ns
+        was_stale, self.is_stale = self.is_stale, abs(age_ns) > self._limit_ns
         if self.is_stale and not was_stale:
-            reason = f"stale: {to_ms(age_ns):.0f} ms old"
-            return (self._gap(now_ns, reason),)
+            side = "old" if age_ns > 0 else "ahead"
+            return (self._gap(now_ns, f"stale: {to_ms(abs(age_ns)):.0f} ms {side}"),)
         if was_stale and not self.is_stale:
             return (self._gap(now_ns, "fresh again"),)
         return ()

@@ -1,0 +1,70 @@
+"""Senders' time stamps to instants; a stamp that cannot be one is said to be none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2m_rt.units import F64, RigNs, rig_ns
+
+LARGEST_STAMP_S = 4e9
+"""A Unix epoch against a clock that starts at boot is 2e9; ns then fit into 64 bits."""
+
+
+def instant_of(stamp_s: float) -> RigNs | None:
+    """Return the instant of a stamp on the rig clock; None if it can be none.
+
+    >>> instant_of(1.5), instant_of(float("nan")), instant_of(1e10)
+    (1500000000, None, None)
+    """
+    return rig_ns(stamp_s) if 0.0 <= stamp_s <= LARGEST_STAMP_S else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewStamps:
+    """The stamps of the rows that have just come."""
+
+    stamps_s: F64
+    """(n_rows,): where a row's own was not usable, counted on from the last usable."""
+
+    unusable_rows: tuple[int, ...]
+    """Rows since the stream's start whose own stamp was not usable."""
+
+    turned_bad_rows: tuple[int, ...]
+    """The first row of each run of those."""
+
+
+class RowStamps:
+    """When each of the last rows was sampled."""
+
+    def __init__(self, fs_hz: float, *, keep_s: float) -> None:
+        """Keep the stamps of so many seconds before the newest chunk."""
+        self._fs_hz = fs_hz
+        self._n_kept = max(1, round(keep_s * fs_hz))
+        self._stamps_s: F64 = np.empty(0)
+        self._usable_s = 0.0  # the last usable stamp
+        self._usable_row = 0  # and whose it was
+        self._was_usable = True
+        self.n_rows = 0
+
+    def push(self, own_s: F64) -> NewStamps:
+        """Take the next rows' own stamps, in seconds on the rig clock."""
+        rows = self.n_rows + np.arange(len(own_s))
+        usable = (own_s >= 0.0) & (own_s <= LARGEST_STAMP_S)  # False for NaN
+        before = np.concatenate([[self._was_usable], usable[:-1]])
+        # Index 0 is the last usable row from before, so row i is index i + 1.
+        source = np.maximum.accumulate(np.where(usable, np.arange(1, len(rows) + 1), 0))
+        from_s = np.concatenate([[self._usable_s], own_s])[source]
+        from_row = np.concatenate([[self._usable_row], rows])[source]
+        stamps_s = from_s + (rows - from_row) / self._fs_hz
+        self._usable_s, self._usable_row = float(from_s[-1]), int(from_row[-1])
+        self._was_usable = bool(usable[-1])
+        self._stamps_s = np.concatenate([self._stamps_s[-self._n_kept :], stamps_s])
+        self.n_rows += len(own_s)
+        turned_bad = rows[before & ~usable]
+        return NewStamps(
+            stamps_s, tuple(rows[~usable].tolist()), tuple(turned_bad.tolist())
+        )
+
+    def at(self, row: int) -> RigNs:
+        """Return the instant of a row of the newest chunk or shortly before it."""
+        return rig_ns(float(self._stamps_s[row - self.n_rows]))
