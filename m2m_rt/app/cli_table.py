@@ -1,4 +1,4 @@
-"""`m2m table`: build, describe and check E-field tables."""
+"""`m2m table`: build, describe, check and time E-field tables."""
 
 import json
 import os
