@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from m2m_rt.adapters.onnx_predictor import ModelFolder
+from m2m_rt.adapters.rig_models import RigModels
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.config import SessionConfig, read_session
@@ -76,11 +77,15 @@ def _predict_node(config: SessionConfig, folder: SessionFolder) -> PredictNode:
     lookup = EfieldLookup(open_table(config))
     lookup.warm_up()
     settings = PredictSettings(
-        n_muscles=len(config.rig.emg.muscles),
         model_hash=config.model_hash,
         rmt_pct_mso=config.protocol.rmt_pct_mso,
     )
-    return PredictNode(settings, lookup, ModelFolder(folder.models))
+    models = RigModels(
+        ModelFolder(folder.models),
+        table_hash=config.table_hash,
+        muscles=[muscle.name for muscle in config.rig.emg.muscles],
+    )
+    return PredictNode(settings, lookup, models)
 
 
 def _train_settings(config: SessionConfig) -> TrainSettings:

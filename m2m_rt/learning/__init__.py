@@ -17,6 +17,7 @@ from m2m_rt.learning.score import (
     r2_log10,
     stack,
 )
+from m2m_rt.learning.selection import select_muscles
 
 __all__ = [
     "LastLayerPrior",
@@ -33,5 +34,6 @@ __all__ = [
     "r2_log10",
     "rebuild",
     "rolls_back",
+    "select_muscles",
     "stack",
 ]

@@ -1,11 +1,13 @@
 """Pose and intensity → E-field → features → mean and spread of log10 MEP."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup
+from m2m_rt.errors import ModelRefused
 from m2m_rt.learning import (
     Posterior,
     first_posterior,
@@ -49,6 +51,12 @@ class Forecast:
     p95: tuple[float, ...]
     prior: tuple[float, ...]
     """Mean of the shipped model without learning."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all are numbers; a network may leave them on a field it never saw."""
+        parts = (self.mean, self.sd, self.p05, self.p95, self.prior)
+        return all(math.isfinite(value) for part in parts for value in part)
 
 
 def answer_of(
@@ -96,6 +104,11 @@ class Forecaster:
         """The model in use."""
         return self._predictor.model_hash
 
+    @property
+    def n_muscles(self) -> int:
+        """Number of muscles predicted."""
+        return self._shipped.prior.n_muscles
+
     def field(self, stimulus: Stimulus) -> F32 | str:
         """Return the model's input (1, n_roi, 3), or why the table has none."""
         answer = self._lookup.query(stimulus.head_from_coil)
@@ -124,9 +137,9 @@ class Forecaster:
 
     def learn(self, answer: Answer) -> None:
         """Take one more answer into the posterior."""
-        features = self._features([answer.stimulus])
+        (features,) = self._features(self._predictor, [answer])
         self._posterior = learn(
-            self._posterior, features[0], log10_uv=answer.log10_uv, valid=answer.valid
+            self._posterior, features, log10_uv=answer.log10_uv, valid=answer.valid
         )
         self.posterior_seq += 1
 
@@ -141,31 +154,37 @@ class Forecaster:
         Raises
         ------
         ModelRefused
-            If the model fails its checks; then nothing has changed.
+            If the model fails its checks, is of other muscles, or gives no numbers for
+            what was learnt so far; then nothing has changed.
         """
         predictor = self._library.load(model_hash)
+        if predictor.prior.n_muscles != self.n_muscles:
+            found = f"{predictor.prior.n_muscles} muscles, not {self.n_muscles}"
+            raise ModelRefused(f"model {model_hash[:12]}: {found}")
         posterior = self._learnt(predictor, answers)
+        if not np.all(np.isfinite(posterior.latent_mean)):
+            found = "features of the trials so far are not finite"
+            raise ModelRefused(f"model {model_hash[:12]}: {found}")
         self._predictor, self._posterior = predictor, posterior
         self.posterior_seq += 1
 
     def _learnt(self, predictor: Predictor, answers: Sequence[Answer]) -> Posterior:
         if not answers:
             return first_posterior(predictor.prior)
-        features = self._features([one.stimulus for one in answers], predictor)
         return rebuild(
             predictor.prior,
-            features,
+            self._features(predictor, answers),
             log10_uv=np.array([one.log10_uv for one in answers]),
             valid=np.array([one.valid for one in answers]),
         )
 
-    def _features(
-        self, stimuli: Sequence[Stimulus], predictor: Predictor | None = None
-    ) -> F32:
-        """Return (n, n_features), each row computed as it was when predicted."""
-        model = predictor or self._predictor
-        fields = [self.field(stimulus) for stimulus in stimuli]
-        rows = [model.features(one) for one in fields if not isinstance(one, str)]
+    def _features(self, predictor: Predictor, answers: Sequence[Answer]) -> F32:
+        """Return (n, n_features), each row computed as it was when predicted.
+
+        Every answer's field is there: it was predicted from.
+        """
+        fields = [self.field(one.stimulus) for one in answers]
+        rows = [predictor.features(one) for one in fields if not isinstance(one, str)]
         return np.concatenate(rows)
 
 

@@ -16,6 +16,7 @@ from m2m_rt.messages import (
     SessionEvent,
     SessionEventKind,
     StimulatorState,
+    StreamGap,
     Trace,
     Trial,
     encode,
@@ -56,8 +57,9 @@ class PredictNode:
         self._book = PredictionBook(
             n_kept=settings.n_kept, max_pose_age_ns=self._max_pose_age_ns
         )
-        self._trials = TrialBook()
-        self._pulses: dict[int, Published | None] = {}
+        self._trials = TrialBook(self._forecaster.n_muscles)
+        self._n_kept = settings.n_kept
+        self._pulses: dict[tuple[int, RigNs], Published | None] = {}
         self._echo_filling = b""
 
     def step(self, now_ns: RigNs, message: Message) -> Iterable[Message]:
@@ -71,9 +73,9 @@ class PredictNode:
             case StimulatorState():
                 self._book.set_intensity(message)
             case PulseFired():
-                self._pulses[message.pulse_id] = self._book.before(message.t_ns)
+                self._await_mep(message)
             case MepMeasured():
-                outputs = (self._learn(message),)
+                outputs = self._learn(now_ns, message)
             case ModelPromoted():
                 self._switch(message)
             case SessionEvent(kind=SessionEventKind.MARK_LAST_BAD):
@@ -97,7 +99,7 @@ class PredictNode:
     ) -> Prediction:
         if not pose.valid:
             return self._make(pose, intensity, pose.reason)
-        if now_ns - pose.t_ns > self._max_pose_age_ns:
+        if abs(now_ns - pose.t_ns) > self._max_pose_age_ns:
             return self._make(pose, intensity, PredictFault.POSE_OLD)
         if intensity is None:
             return self._make(pose, intensity, PredictFault.INTENSITY_UNKNOWN)
@@ -105,7 +107,9 @@ class PredictNode:
         field = self._forecaster.field(stimulus)
         if isinstance(field, str):
             return self._make(pose, intensity, field)
-        return self._make(pose, intensity, self._forecaster.forecast(field))
+        forecast = self._forecaster.forecast(field)
+        found = forecast if forecast.is_finite else PredictFault.NOT_FINITE
+        return self._make(pose, intensity, found)
 
     def _make(
         self, pose: CoilPose, intensity: float | None, found: Forecast | str
@@ -130,11 +134,25 @@ class PredictNode:
             reason="" if is_valid else str(found),
         )
 
-    def _learn(self, mep: MepMeasured) -> Trial:
-        trial, answer = self._trials.add(mep, self._pulses.pop(mep.pulse_id, None))
+    def _await_mep(self, pulse: PulseFired) -> None:
+        """Keep the prediction that counts: later ones will push it out of the book."""
+        key = (pulse.pulse_id, pulse.t_ns)
+        self._pulses.setdefault(key, self._book.before(pulse.t_ns))
+        if len(self._pulses) > self._n_kept:
+            del self._pulses[next(iter(self._pulses))]
+
+    def _learn(self, now_ns: RigNs, mep: MepMeasured) -> Iterable[Message]:
+        if self._trials.has(mep):
+            reason = f"pulse {mep.pulse_id} was measured already"
+            yield StreamGap(t_ns=now_ns, stream="mep", n_lost=0, reason=reason)
+            return
+        key = (mep.pulse_id, mep.t_ns)
+        is_known = key in self._pulses
+        counts = self._pulses.pop(key) if is_known else self._book.before(mep.t_ns)
+        trial, answer = self._trials.add(mep, counts)
         if answer is not None:
             self._forecaster.learn(answer)
-        return trial
+        yield trial
 
     def _switch(self, promoted: ModelPromoted) -> None:
         try:

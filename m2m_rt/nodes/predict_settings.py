@@ -23,6 +23,12 @@ class PredictFault(StrEnum):
     INTENSITY_MISMATCH = "intensity_mismatch"
     """The marker names another intensity than the prediction was made for."""
 
+    NOT_FINITE = "not_finite"
+    """The model gave no number for this field."""
+
+    WRONG_MUSCLES = "wrong_muscles"
+    """As many MEPs came as the model has no muscles."""
+
     NO_VALID_MEP = "no_valid_mep"
     MARKED_BAD = "marked_bad"
     """The operator said so."""
@@ -33,7 +39,6 @@ class PredictSettings(
 ):
     """What a prediction stands on."""
 
-    n_muscles: Annotated[int, Meta(gt=0)]
     model_hash: str
     """sha256 of the shipped model that the session begins with."""
 
@@ -46,4 +51,5 @@ class PredictSettings(
     max_intensity_age_ms: Positive = 3000.0
 
     n_kept: Annotated[int, Meta(gt=0)] = 64
-    """Predictions that a pulse may still ask for: over a second of poses."""
+    """Predictions that a pulse may still ask for (over a second of poses), and pulses
+    that may wait for their MEPs."""

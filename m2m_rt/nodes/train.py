@@ -58,7 +58,7 @@ class TrainNode:
         """Take one message; give a fit to do or a model to use."""
         match message:
             case Trial():
-                self._trials[message.trial_index] = message
+                self._keep(message)
                 return self._fit_if_due(now_ns)
             case FitFinished():
                 return self._finish(now_ns, message)
@@ -66,6 +66,11 @@ class TrainNode:
                 return self._roll_back(now_ns)
             case _:
                 return ()
+
+    def _keep(self, trial: Trial) -> None:
+        known = self._trials.get(trial.trial_index)
+        if known is None or trial.revision > known.revision:
+            self._trials[trial.trial_index] = trial
 
     def _fit_if_due(self, now_ns: RigNs) -> Iterable[FitRequest]:
         learnt = [trial for trial in self._trials.values() if any(trial.learnt)]
@@ -85,8 +90,11 @@ class TrainNode:
         yield self._running
 
     def _finish(self, now_ns: RigNs, fit: FitFinished) -> Iterable[ModelPromoted]:
-        asked, self._running = self._running, None
-        is_stale = asked is None or asked.parent_hash != self._lineage[-1]
+        asked = self._running
+        if asked is None or asked.fit_id != fit.fit_id:
+            return  # not the one that runs
+        self._running = None
+        is_stale = asked.parent_hash != self._lineage[-1]
         if fit.model_hash is None or is_stale or not self._is_better(fit):
             return
         reason = f"log score {fit.candidate_score:.3f} over {fit.incumbent_score:.3f}"

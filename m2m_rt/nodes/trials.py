@@ -21,17 +21,24 @@ class _Entry:
 class TrialBook:
     """Every trial so far, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_muscles: int) -> None:
         """Start with none."""
+        self._n_muscles = n_muscles
         self._entries: list[_Entry] = []
+        self._pulses: set[tuple[int, RigNs]] = set()
+
+    def has(self, mep: MepMeasured) -> bool:
+        """Return whether the pulse of these MEPs has its trial already."""
+        return (mep.pulse_id, mep.t_ns) in self._pulses
 
     def add(
         self, mep: MepMeasured, published: Published | None
     ) -> tuple[Trial, Answer | None]:
         """Make a trial of a measured pulse and the prediction that counts for it."""
-        fault = _fault(mep, published)
+        fault = self._fault(mep, published)
         answer = None if published is None or fault else _answer(mep, published)
         learnt = tuple(answer.valid.tolist()) if answer else (False,) * len(mep.valid)
+        self._pulses.add((mep.pulse_id, mep.t_ns))
         trial = Trial(
             t_ns=mep.t_ns,
             trial_index=len(self._entries),
@@ -48,10 +55,15 @@ class TrialBook:
         return trial, answer
 
     def mark_last_bad(self) -> Trial | None:
-        """Take the last trial out of what is learnt; return its new revision."""
+        """Take the last trial out of what is learnt; return its new revision.
+
+        None if there is no trial, or it is marked already.
+        """
         if not self._entries:
             return None
         last = self._entries[-1].trial
+        if last.reason == PredictFault.MARKED_BAD:
+            return None
         trial = msgspec.structs.replace(
             last,
             revision=last.revision + 1,
@@ -66,6 +78,18 @@ class TrialBook:
         """Return all that may be learnt, in order."""
         return [entry.answer for entry in self._entries if entry.answer is not None]
 
+    def _fault(
+        self, mep: MepMeasured, published: Published | None
+    ) -> PredictFault | None:
+        if len(mep.valid) != self._n_muscles:
+            return PredictFault.WRONG_MUSCLES
+        if published is None:
+            return PredictFault.NO_PREDICTION
+        said = mep.marker_intensity_pct_mso
+        if said is not None and said != published.prediction.intensity_pct_mso:
+            return PredictFault.INTENSITY_MISMATCH
+        return None if any(mep.valid) else PredictFault.NO_VALID_MEP
+
 
 def stimulus_of(prediction: Prediction) -> Stimulus | None:
     """Return what a prediction was made for."""
@@ -73,15 +97,6 @@ def stimulus_of(prediction: Prediction) -> Stimulus | None:
         return None
     head_from_coil = unpack_f64(prediction.head_from_coil)
     return Stimulus(head_from_coil, prediction.intensity_pct_mso)
-
-
-def _fault(mep: MepMeasured, published: Published | None) -> PredictFault | None:
-    if published is None:
-        return PredictFault.NO_PREDICTION
-    said = mep.marker_intensity_pct_mso
-    if said is not None and said != published.prediction.intensity_pct_mso:
-        return PredictFault.INTENSITY_MISMATCH
-    return None if any(mep.valid) else PredictFault.NO_VALID_MEP
 
 
 def _answer(mep: MepMeasured, published: Published) -> Answer | None:
