@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -51,3 +53,18 @@ def lower_priority() -> None:
     """Let every other process go first: for long work beside a running session."""
     if hasattr(os, "nice"):
         os.nice(10)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let nobody who is impatient cut short what ends by itself soon."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stop_as_interrupt() -> None:
+    """Take a request to end, such as a service manager's, as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -4,8 +4,9 @@ A message is one frame: `topic/daemon`, a zero byte, then the message's msgpack 
 """
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,8 @@ QUEUE_LENGTH = 100_000
 """Messages a subscriber may lag behind before the publisher drops some: minutes."""
 
 LOOPBACK = "tcp://127.0.0.1"
+
+_ROUND_MS = 50
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +48,12 @@ class BusPublisher:
         """Send a frame to everyone who subscribed to the topic."""
         self._socket.send(b"%b/%b\0%b" % (topic.encode(), self._daemon.encode(), frame))
 
-    def wait_for_subscribers(self, topics: Iterable[str], timeout_s: float) -> None:
+    def wait_for_subscribers(
+        self,
+        topics: Iterable[str],
+        timeout_s: float,
+        each_round: Callable[[], None] = lambda: None,
+    ) -> None:
         """Wait until each topic has as many subscribers as it is listed times.
 
         A publisher that starts to speak before its subscribers are connected loses
@@ -57,15 +65,18 @@ class BusPublisher:
             If some are still missing after `timeout_s`.
         """
         wanted = self._keys(topics)
+        until_s = time.monotonic() + timeout_s
         while missing := wanted - self._seen:
-            if not self._socket.poll(round(timeout_s * 1000)):
+            each_round()
+            if self._socket.poll(_ROUND_MS):
+                self._note_subscription(self._socket.recv())
+            elif time.monotonic() > until_s:
                 names = sorted(key.decode().rstrip("\0") for key in missing)
                 raise ConfigError(
                     f"bus of {self._daemon}",
                     f"no subscriber of {', '.join(names)} after {timeout_s:g} s",
                     "every daemon to connect",
                 )
-            self._note_subscription(self._socket.recv())
 
     def has_subscribers(self, topics: Iterable[str]) -> bool:
         """Return whether each topic has as many subscribers as it is listed times."""

@@ -32,10 +32,12 @@ def demo(
     """Run a session with a virtual lab on this machine's real streams."""
     from rich.console import Console
 
+    from m2m_rt.adapters.host import stop_as_interrupt
     from m2m_rt.app.cli import announce
     from m2m_rt.app.demo import DemoSettings, loopback_only
 
     announce()
+    stop_as_interrupt()
     settings = DemoSettings(n_pulses=pulses, seed=seed, session=session, quiet=quiet)
     console = Console()
     with loopback_only() as temporary:
@@ -44,9 +46,11 @@ def demo(
 
         made = run_demo_session(settings, temporary, console)
     if report is not None:
-        write_report(made, report)
-    print_summary(made, console)
-    if made.predicted_before_pulse != pulses:
+        write_report(made.report, report)
+    print_summary(made.report, console)
+    for line in made.lost:
+        typer.echo(f"m2m: {line}", err=True)
+    if not made.is_success:
         raise typer.Exit(1)
 
 
@@ -63,10 +67,12 @@ def run(
     """Run a session on the streams that a rig file names. m2m_rt only advises."""
     from rich.console import Console
 
+    from m2m_rt.adapters.host import stop_as_interrupt
     from m2m_rt.app.cli import announce
     from m2m_rt.app.rig_session import run_rig_session
 
     announce()
+    stop_as_interrupt()
     folder = run_rig_session(
         rig,
         protocol,

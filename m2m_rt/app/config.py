@@ -128,6 +128,11 @@ class LearningProtocol(_Section, frozen=True):
     n_held_out: Annotated[int, Meta(gt=0)] = 10
     promotion: PromotionRule = PromotionRule()
 
+    def __post_init__(self) -> None:
+        """Refuse a first fit that has nothing left to learn from."""
+        if self.n_held_out >= self.first_fit_trials:
+            raise ValueError("n_held_out must be less than first_fit_trials")
+
 
 class ProtocolConfig(_Section, frozen=True):
     """One subject's session."""
@@ -153,6 +158,15 @@ class SessionConfig(_Section, frozen=True):
     table_hash: str
     model_hash: str
     """sha256 of the shipped model; its file is in the session's folder."""
+
+    protocol_hash: str = ""
+    """sha256 of the protocol as it is resolved here, in JSON."""
+
+    code_hash: str = ""
+    """sha256 over m2m_rt's own source files."""
+
+    versions: dict[str, str] = {}
+    """Of Python, the machine, and what the answers' last digits may depend on."""
 
     rng_seed: int = 0
 

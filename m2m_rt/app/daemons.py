@@ -43,7 +43,13 @@ _NEWEST = Delivery.LATEST
 SUPERVISOR = Daemon(
     "supervisor",
     "starts, watches and stops the others; passes on the operator's words",
-    hears=(("trial", _ALL), ("prediction", _NEWEST), ("model_promoted", _ALL)),
+    hears=(
+        ("trial", _ALL),
+        ("prediction", _NEWEST),
+        ("emg", _NEWEST),
+        ("stream_gap", _ALL),
+        ("model_promoted", _ALL),
+    ),
     says=("session",),
     devices=("terminal",),
 )

@@ -1,11 +1,12 @@
 """What a demo says at its end."""
 
+import math
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from m2m_rt.app.report import Report
+from m2m_rt.app.report import R2, Report
 from m2m_rt.errors import ConfigError
 
 
@@ -22,8 +23,7 @@ def print_summary(report: Report, console: Console) -> None:
         f"{latency.pose_to_prediction.p99:.2f} ms p99",
         f"  transport alone      {latency.transport_floor.p50:.2f} ms median, "
         f"{latency.transport_floor.p99:.2f} ms p99",
-        f"R² of log10 MEP        {r2.online:.2f} learnt, {r2.prior:.2f} without "
-        f"learning, {r2.ceiling:.2f} at best (last half)",
+        f"R² of log10 MEP        {_r2_line(r2)}",
         f"90 % intervals hold    {100 * report.score.coverage_90:.0f} %",
         f"model generations      {report.model_generations}",
         f"session                {report.session}",
@@ -32,6 +32,15 @@ def print_summary(report: Report, console: Console) -> None:
     )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _r2_line(r2: R2) -> str:
+    if math.isnan(r2.online):
+        return "not known: too few pulses"
+    return (
+        f"{r2.online:.2f} learnt, {r2.prior:.2f} without learning, "
+        f"{r2.ceiling:.2f} at best (last half)"
+    )
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -1,13 +1,16 @@
 """A session while it runs: the daemons, and what the operator sees of them."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
+from m2m_rt.app.daemons import daemon_named
 from m2m_rt.app.live_view import LiveView
 from m2m_rt.app.supervisor import Supervisor
+from m2m_rt.errors import LinkLost
 
 REDRAW_S = 0.25
 
@@ -18,25 +21,55 @@ def shown(
 ) -> Iterator[Callable[[], None]]:
     """Show the session; give the function that waits a moment and redraws.
 
-    In a terminal the view is redrawn in place; elsewhere each pulse is a line.
+    In a terminal the view is redrawn in place; elsewhere each pulse is a line. The
+    function raises LinkLost when a daemon has ended that no session can do without.
     """
     if quiet or not console.is_terminal:
         yield lambda: _tell(supervisor, view, console, quiet=quiet)
         return
-    picture = view.render(supervisor.health, supervisor.failed)
-    with Live(picture, console=console, auto_refresh=False) as live:
+    with Live(_picture(supervisor, view), console=console, auto_refresh=False) as live:
 
         def redraw() -> None:
-            view.take(supervisor.poll(REDRAW_S))
-            live.update(view.render(supervisor.health, supervisor.failed), refresh=True)
+            _take_what_came(supervisor, view)
+            live.update(_picture(supervisor, view), refresh=True)
+            _refuse_critical_loss(supervisor)
 
         yield redraw
+
+
+def lines_of_loss(supervisor: Supervisor) -> tuple[str, ...]:
+    """Return one line for each daemon that ended before its time."""
+    return tuple(f"{name} ended: {how}" for name, how in supervisor.failed.items())
+
+
+def _picture(supervisor: Supervisor, view: LiveView) -> RenderableType:
+    return view.render(supervisor.now_ns(), supervisor.health, supervisor.failed)
 
 
 def _tell(
     supervisor: Supervisor, view: LiveView, console: Console, *, quiet: bool
 ) -> None:
-    n_before = view.n_trials
-    view.take(supervisor.poll(REDRAW_S))
-    if view.n_trials > n_before and not quiet:
-        console.print(view.line(), markup=False, highlight=False, soft_wrap=True)
+    n_trials, n_failed = view.n_trials, len(supervisor.failed)
+    _take_what_came(supervisor, view)
+    if not quiet and view.n_trials > n_trials:
+        _print(console, view.line())
+    for line in lines_of_loss(supervisor)[n_failed:]:
+        _print(console, f"FAULT: {line}")
+    _refuse_critical_loss(supervisor)
+
+
+def _take_what_came(supervisor: Supervisor, view: LiveView) -> None:
+    # Not a wait for the next message: there are a hundred a second.
+    time.sleep(REDRAW_S)
+    view.take(supervisor.poll(0.0))
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _refuse_critical_loss(supervisor: Supervisor) -> None:
+    for name, how in supervisor.failed.items():
+        if daemon_named(name).is_critical:
+            text = f"{name} ended: {how}; the session was stopped"
+            raise LinkLost(f"{text}, its record is in {supervisor.folder.root}")

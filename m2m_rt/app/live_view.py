@@ -1,12 +1,33 @@
-"""The live view in the terminal: predicted with interval, and measured, by muscle."""
+"""The live view in the terminal: one large state, predicted and measured, streams."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.align import Align
 from rich.console import Group, RenderableType
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from m2m_rt.messages import Health, Message, ModelPromoted, Prediction, Trial
+from m2m_rt.app.live_row import muscle_row
+from m2m_rt.app.live_state import Situation, state_of
+from m2m_rt.messages import (
+    EmgChunk,
+    Health,
+    Message,
+    ModelPromoted,
+    Prediction,
+    StreamGap,
+    Trial,
+)
+from m2m_rt.units import RigNs, to_ms
+
+_COLUMNS = (
+    "next\nµV",
+    "90 %\ninterval",
+    "last\npredicted",
+    "90 %\ninterval",
+    "measured\nµV",
+)
 
 
 class LiveView:
@@ -18,6 +39,10 @@ class LiveView:
         self._n_planned = n_planned
         self._prediction: Prediction | None = None
         self._trial: Trial | None = None
+        self._emg_ns: RigNs | None = None
+        self._gap: StreamGap | None = None
+        self._n_rows_lost = 0
+        self._n_messages_lost = 0
         self._generation = 0
         self.n_trials = 0
         self.n_predicted = 0
@@ -28,20 +53,35 @@ class LiveView:
             match message:
                 case Prediction():
                     self._prediction = message
-                case Trial(revision=0):
-                    self._trial = message
-                    self.n_trials += 1
-                    self.n_predicted += message.prediction is not None
+                case EmgChunk(t_ns=t_ns):
+                    self._emg_ns = t_ns
                 case Trial():
-                    self._trial = message
+                    self._take_trial(message)
+                case StreamGap():
+                    self._take_gap(message)
                 case ModelPromoted(generation=generation):
                     self._generation = generation
 
     def render(
-        self, health: Mapping[str, Health], failed: Mapping[str, str]
+        self, now_ns: RigNs, health: Mapping[str, Health], failed: Mapping[str, str]
     ) -> RenderableType:
         """Return the view as it is now."""
-        return Group(self._headline(health, failed), self._table(), self._last_line())
+        situation = Situation(
+            now_ns=now_ns,
+            emg_ns=self._emg_ns,
+            prediction=self._prediction,
+            health=health,
+            failed=failed,
+        )
+        state = state_of(situation)
+        headline = Text(f"{state.name}", style=f"bold {state.colour}", justify="center")
+        reason = Text(state.reason, style=state.colour, justify="center")
+        return Group(
+            Panel(Group(headline, reason), border_style=state.colour),
+            self._table(),
+            Align.left(self._streams(now_ns)),
+            self._pulses(health, failed),
+        )
 
     def line(self) -> str:
         """Return the last trial as one line, where there is no terminal to redraw."""
@@ -50,85 +90,77 @@ class LiveView:
             return f"pulse {self.n_trials}: no prediction before it"
         mep, predicted = trial.mep, trial.prediction.mean_log10_uv
         strongest = max(range(len(predicted)), key=lambda m: predicted[m])
+        size_uv = mep.mep_p2p_uv[strongest]
+        measured = "not measured" if size_uv is None else f"measured {size_uv:.0f} µV"
         return (
             f"pulse {self.n_trials}: {self._muscles[strongest]} predicted "
-            f"{_uv(predicted[strongest])} µV, "
-            f"measured {_size(mep.mep_p2p_uv[strongest])} µV, "
+            f"{10 ** predicted[strongest]:.0f} µV, {measured}, "
             f"{sum(mep.valid)} of {len(mep.valid)} muscles valid"
         )
 
-    def _headline(
-        self, health: Mapping[str, Health], failed: Mapping[str, str]
-    ) -> RenderableType:
-        faults = {name: one.reason for name, one in health.items() if one.reason}
-        faults.update(failed)
-        if faults:
-            said = "; ".join(f"{name}: {why}" for name, why in faults.items())
-            return Text(f"FAULT  {said}", style="bold red")
-        prediction = self._prediction
-        if prediction is None:
-            return Text("WAITING  for the first coil pose", style="yellow")
-        if not prediction.valid:
-            return Text(f"NOT PREDICTING  {prediction.reason}", style="yellow")
-        level = prediction.intensity_pct_mso
-        return Text(f"PREDICTING  {level:.0f} % MSO", style="bold green")
+    def _take_trial(self, trial: Trial) -> None:
+        self._trial = trial
+        if trial.revision == 0:
+            self.n_trials += 1
+            self.n_predicted += trial.prediction is not None
+
+    def _take_gap(self, gap: StreamGap) -> None:
+        self._gap = gap
+        if "/" in gap.stream:
+            self._n_messages_lost += max(gap.n_lost, 0)
+        elif gap.stream == "emg":
+            self._n_rows_lost += max(gap.n_lost, 0)
 
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 1))
-        table.add_column("muscle")
-        for title in ("next: µV", "90 % interval"):
-            table.add_column(title, justify="right", style="cyan")
-        for title in ("last pulse: predicted", "90 % interval", "measured µV"):
-            table.add_column(title, justify="right")
-        table.add_column("")
+        table.add_column("\nmuscle", style="bold")
+        for title in _COLUMNS:
+            table.add_column(title, justify="right", no_wrap=True)
+        table.add_column("predicted ━ and measured ●\n5        50       500  5000 µV")
+        table.add_column("\n", style="dim", no_wrap=True)
         for muscle, name in enumerate(self._muscles):
             table.add_row(
-                name,
-                *_columns(self._prediction, muscle),
-                *self._last_columns(muscle),
+                name, *muscle_row(self._prediction, self._trial, muscle=muscle)
             )
         return table
 
-    def _last_columns(self, muscle: int) -> tuple[str, str, RenderableType, str]:
-        trial = self._trial
-        if trial is None:
-            return ("", "", "", "")
-        size_uv = trial.mep.mep_p2p_uv[muscle]
-        is_valid = trial.mep.valid[muscle]
-        style = _style(trial.prediction, muscle, size_uv) if is_valid else "dim"
-        return (
-            *_columns(trial.prediction, muscle),
-            Text(_size(size_uv), style=style),
-            trial.mep.reason[muscle],
-        )
+    def _streams(self, now_ns: RigNs) -> Text:
+        pose_ns = None if self._prediction is None else self._prediction.t_ns
+        text = Text("streams  ")
+        text.append_text(_age("EMG", now_ns, self._emg_ns)).append(" · ")
+        text.append_text(_age("coil pose", now_ns, pose_ns)).append(" · ")
+        text.append_text(_count(self._n_rows_lost, "EMG samples lost")).append(", ")
+        text.append_text(_count(self._n_messages_lost, "messages lost"))
+        if self._gap is not None:
+            ago_s = to_ms(now_ns - self._gap.t_ns) / 1000.0
+            last = f" · {self._gap.stream}: {self._gap.reason} ({ago_s:.0f} s ago)"
+            text.append(last, style="yellow" if ago_s < 10.0 else "dim")
+        return text
 
-    def _last_line(self) -> Text:
+    def _pulses(
+        self, health: Mapping[str, Health], failed: Mapping[str, str]
+    ) -> RenderableType:
         planned = f" of {self._n_planned}" if self._n_planned else ""
-        return Text(
-            f"pulses {self.n_trials}{planned}, predicted before {self.n_predicted}, "
-            f"model generation {self._generation}",
-            style="dim",
-        )
+        text = Text(f"pulses   {self.n_trials}{planned}", style="bold")
+        text.append(f", {self.n_predicted} predicted before", style="not bold")
+        trial = self._trial
+        if trial is not None and trial.lead_ms is not None:
+            text.append(f", the last one {trial.lead_ms:.0f} ms before")
+        text.append(f" · model generation {self._generation}\n")
+        text.append("daemons ")
+        for name, one in health.items():
+            is_well = one.state in {"ready", "running"} and name not in failed
+            text.append(f" ● {name}", style="green" if is_well else "bold red")
+        return text
 
 
-def _columns(prediction: Prediction | None, muscle: int) -> tuple[str, str]:
-    if prediction is None or not prediction.valid:
-        return ("", "")
-    low, high = prediction.p05_log10_uv[muscle], prediction.p95_log10_uv[muscle]
-    return _uv(prediction.mean_log10_uv[muscle]), f"{_uv(low)} … {_uv(high)}"
+def _age(name: str, now_ns: RigNs, t_ns: RigNs | None) -> Text:
+    if t_ns is None:
+        return Text(f"{name}: none yet", style="yellow")
+    age_ms = to_ms(now_ns - t_ns)
+    said = f"{age_ms:.0f} ms" if age_ms < 1000.0 else f"{age_ms / 1000:.1f} s"
+    return Text(f"{name} {said} old", style="green" if age_ms < 500.0 else "bold red")
 
 
-def _style(prediction: Prediction | None, muscle: int, size_uv: float | None) -> str:
-    """Return green where the measured size lies in the predicted interval."""
-    if prediction is None or size_uv is None:
-        return ""
-    low, high = prediction.p05_log10_uv[muscle], prediction.p95_log10_uv[muscle]
-    return "green" if 10**low <= max(size_uv, 5.0) <= 10**high else "yellow"
-
-
-def _uv(log10_uv: float) -> str:
-    return f"{10**log10_uv:.0f}"
-
-
-def _size(size_uv: float | None) -> str:
-    return "–" if size_uv is None else f"{size_uv:.0f}"
+def _count(n: int, what: str) -> Text:
+    return Text(f"{n} {what}", style="green" if n == 0 else "bold red")

@@ -2,8 +2,11 @@
 
 import hashlib
 import importlib.metadata
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor, read_shipped_model
 from m2m_rt.adapters.session_folder import SessionFolder, unused_session_path
@@ -11,6 +14,7 @@ from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.config import ProtocolConfig, RigConfig, SessionConfig, as_toml
 from m2m_rt.app.model_path import model_folder
 from m2m_rt.app.table_path import table_path
+from m2m_rt.app.versions import code_hash, versions
 from m2m_rt.errors import ConfigError
 from m2m_rt.model import ModelContract
 
@@ -18,19 +22,23 @@ SESSIONS = Path("sessions")
 """Where sessions go that are given no folder: in the working directory."""
 
 
-def create_session(
-    rig: RigConfig,
-    protocol: ProtocolConfig,
-    *,
-    root: Path | None = None,
-    rng_seed: int = 0,
-) -> SessionFolder:
-    """Check that rig, table and model fit each other, and make the folder.
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that could begin: all parts fit, nothing is written yet."""
+
+    config: SessionConfig
+    model: bytes
+
+
+def check_session(
+    rig: RigConfig, protocol: ProtocolConfig, *, rng_seed: int = 0
+) -> NewSession:
+    """Check that rig, table and model fit each other.
 
     Raises
     ------
     ConfigError
-        If they do not, or the folder is in use.
+        If they do not.
     ModelRefused
         If the model fails its checks.
     """
@@ -44,32 +52,49 @@ def create_session(
         )
     shipped = model_folder(rig.model)
     model = read_shipped_model(shipped)
-    folder = SessionFolder(root or _unused_path(protocol.subject))
+    model_hash = _hash_of(model)
+    contract = OnnxPredictor(model, expected_hash=model_hash).contract
+    _check_fit(rig, contract, table.table_hash, shipped)
     config = SessionConfig(
         version=importlib.metadata.version("m2m_rt"),
+        code_hash=code_hash(),
+        versions=versions(),
         rig=rig,
         protocol=protocol,
+        protocol_hash=_hash_of(msgspec.json.encode(protocol)),
         table_path=str(path.resolve()),
         table_hash=table.table_hash,
-        model_hash=_hash_of(model),
+        model_hash=model_hash,
         rng_seed=rng_seed,
     )
-    contract = OnnxPredictor(model, expected_hash=config.model_hash).contract
-    _check_fit(rig, contract, table.table_hash, shipped)
-    folder = SessionFolder.create(folder.root, as_toml(config))
-    folder.store_model(model)
+    return NewSession(config, model)
+
+
+def create_session(new: NewSession, root: Path | None = None) -> SessionFolder:
+    """Make a session's folder: by default one of its own in `sessions`.
+
+    Raises
+    ------
+    ConfigError
+        If the folder is in use, or the subject is no pseudonym.
+    """
+    path = root or _unused_path(new.config.protocol.subject)
+    folder = SessionFolder.create(path, as_toml(new.config))
+    folder.store_model(new.model)
     return folder
 
 
 def _check_fit(
     rig: RigConfig, contract: ModelContract, table_hash: str, shipped: Path
 ) -> None:
-    muscles = tuple(muscle.name for muscle in rig.emg.muscles)
-    if muscles != contract.muscles:
+    muscles = [muscle.name for muscle in rig.emg.muscles]
+    unknown = [name for name in muscles if name not in contract.muscles]
+    twice = sorted({name for name in muscles if muscles.count(name) > 1})
+    if unknown or twice or not muscles:
         raise ConfigError(
             "emg.muscles",
-            " ".join(muscles),
-            f"{' '.join(contract.muscles)}: the muscles of {shipped}, in its order",
+            " ".join(unknown or twice) or "none",
+            f"each once, some of {' '.join(contract.muscles)}: what {shipped} knows",
         )
     if contract.table_hash != table_hash:
         raise ConfigError(
@@ -79,8 +104,8 @@ def _check_fit(
         )
 
 
-def _hash_of(model: bytes) -> str:
-    return hashlib.sha256(model).hexdigest()
+def _hash_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _unused_path(subject: str) -> Path:

@@ -67,15 +67,24 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     lead_ms: Median
     meps_valid: int
     emg_samples_lost: int
+    """Pushed by the lab from the first to the last stamp received, less received."""
+
     messages_lost: int
+    """By any daemon, or on the way to the record."""
+
     latency_ms: Latencies
     score: Score
     model_generations: int
     session: str
 
 
-def make_report(data: SessionData, lab: LabLog, session: Path) -> Report:
-    """Return the report of a session with a virtual lab."""
+def make_report(
+    data: SessionData, lab: LabLog, session: Path, *, n_lost_here: int
+) -> Report:
+    """Return the report of a session with a virtual lab.
+
+    `n_lost_here` is what the supervisor missed: it writes nothing about itself.
+    """
     trials = list(data.trials.values())
     return Report(
         pulses=len(lab.pulses),
@@ -85,7 +94,7 @@ def make_report(data: SessionData, lab: LabLog, session: Path) -> Report:
         ),
         meps_valid=sum(sum(trial.mep.valid) for trial in trials if trial.valid),
         emg_samples_lost=_samples_lost(data, lab),
-        messages_lost=sum(data.n_lost.values()),
+        messages_lost=data.messages_lost + n_lost_here,
         latency_ms=_latencies(data),
         score=_score(scored_trials(data, floor_uv=FLOOR_UV), lab),
         model_generations=1 + data.n_promoted,

@@ -10,9 +10,10 @@ from m2m_rt.adapters.rendezvous import Rendezvous
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.config import read_protocol, read_rig
 from m2m_rt.app.daemon_process import meeting_folder
-from m2m_rt.app.live_session import shown
+from m2m_rt.app.live_session import lines_of_loss, shown
 from m2m_rt.app.live_view import LiveView
-from m2m_rt.app.new_session import SESSIONS, create_session
+from m2m_rt.app.new_session import SESSIONS, check_session, create_session
+from m2m_rt.app.stream_preflight import check_streams
 from m2m_rt.app.supervisor import CONTROL, Supervisor
 from m2m_rt.errors import ConfigError, LinkLost
 from m2m_rt.messages import SessionEventKind
@@ -33,18 +34,24 @@ def run_rig_session(
     ConfigError
         If a file, a stream, the table or the model is not what it should be.
     LinkLost
-        If a daemon that the session cannot do without ended.
+        If a daemon ended before its time: at once if the session cannot do without
+        it, else when the session is over.
     """
     rig, protocol = read_rig(rig_path), read_protocol(protocol_path)
-    folder = create_session(rig, protocol, root=root)
+    with console.status("reading table and model"):
+        new = check_session(rig, protocol)
+    with console.status("looking for the rig's streams"):
+        check_streams(rig)
+    folder = create_session(new, root)
     view = LiveView([muscle.name for muscle in rig.emg.muscles])
     with Supervisor(folder) as supervisor:
         with console.status("starting the daemons"):
             supervisor.start()
         _show_until_over(supervisor, view, console, duration_s)
-        supervisor.stop()
-        for name, how in supervisor.failed.items():
-            raise LinkLost(f"{name} ended: {how}; the record is in {folder.root}")
+        with console.status("stopping the daemons"):
+            supervisor.stop()
+        if lost := lines_of_loss(supervisor):
+            raise LinkLost(f"{'; '.join(lost)}; the record is in {folder.root}")
     return folder.root
 
 
@@ -60,8 +67,12 @@ def tell_session(kind: SessionEventKind, text: str, session: Path | None) -> Pat
     """
     root = session or _running_session()
     folder = SessionFolder.open(root)
-    meeting = Rendezvous(meeting_folder(folder)).find([CONTROL], timeout_s=0.0)[CONTROL]
-    tell_supervisor(meeting, kind, text)
+    try:
+        found = Rendezvous(meeting_folder(folder)).find([CONTROL], timeout_s=0.0)
+    except ConfigError as err:
+        found_out = "a session that is over"
+        raise ConfigError(str(root), found_out, "one that is running") from err
+    tell_supervisor(found[CONTROL], kind, text)
     return root
 
 

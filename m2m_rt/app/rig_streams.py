@@ -1,4 +1,4 @@
-"""The streams that a rig file names, each with what it must be."""
+"""The streams that a rig file names, each with what it must be and who reads it."""
 
 from m2m_rt.adapters.lsl_emg import EmgReader
 from m2m_rt.adapters.lsl_inlet import StreamReader
@@ -7,6 +7,14 @@ from m2m_rt.adapters.lsl_pose import PoseReader
 from m2m_rt.adapters.lsl_stimulator import StimulatorReader
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.app.config import EmgRig, RigConfig
+
+RigStream = tuple[StreamReader, StreamChoice]
+
+_READ_BY = {
+    "acquired": ("emg", "stimulator", "markers"),
+    "posed": ("pose",),
+}
+"""The first one is waited on: EMG must not wait for the others."""
 
 
 def emg_reader(emg: EmgRig) -> EmgReader:
@@ -18,9 +26,9 @@ def emg_reader(emg: EmgRig) -> EmgReader:
     )
 
 
-def rig_streams(rig: RigConfig) -> tuple[tuple[StreamReader, StreamChoice], ...]:
+def rig_streams(rig: RigConfig) -> tuple[RigStream, ...]:
     """Return every stream that the rig's daemons open."""
-    needed: tuple[tuple[StreamReader, StreamChoice], ...] = (
+    needed: tuple[RigStream, ...] = (
         (emg_reader(rig.emg), rig.emg.stream),
         (PoseReader(), rig.pose.stream),
         (StimulatorReader(), rig.stimulator.stream),
@@ -28,3 +36,10 @@ def rig_streams(rig: RigConfig) -> tuple[tuple[StreamReader, StreamChoice], ...]
     if rig.markers is None:
         return needed
     return (*needed, (MarkerReader(), rig.markers.stream))
+
+
+def streams_of(daemon: str, rig: RigConfig) -> tuple[RigStream, ...]:
+    """Return the streams that one daemon opens; most open none."""
+    wanted = _READ_BY.get(daemon, ())
+    found = {reader.stream: (reader, choice) for reader, choice in rig_streams(rig)}
+    return tuple(found[stream] for stream in wanted if stream in found)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from m2m_rt.adapters.host import ignore_interrupt
 from m2m_rt.adapters.journal import Journal
+from m2m_rt.adapters.parent_watch import ParentWatch
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.cli import report_error
 from m2m_rt.app.compose import build_node
 from m2m_rt.app.config import read_session
-from m2m_rt.app.daemon_process import DaemonProcess
+from m2m_rt.app.daemon_process import UNTIL_STDIN_ENDS, DaemonProcess
 from m2m_rt.app.daemons import daemon_named
-from m2m_rt.app.devices import open_acquisition, open_navigation
+from m2m_rt.app.devices import open_devices
 from m2m_rt.errors import M2mError
 from m2m_rt.ports import Arrival, Source
 from m2m_rt.runtime import run_node
@@ -27,30 +28,34 @@ def run_daemon(name: str, arguments: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser(prog=name, description=daemon_named(name).purpose)
     parser.add_argument("session", type=Path, help="the session's folder")
-    folder = SessionFolder(parser.parse_args(arguments).session)
+    parser.add_argument(
+        UNTIL_STDIN_ENDS, action="store_true", help="stop when the parent is gone"
+    )
+    options = parser.parse_args(arguments)
     logging.basicConfig(format=f"%(asctime)s {name} %(levelname)s %(message)s")
     ignore_interrupt()  # Ctrl-C is the supervisor's; it stops everyone in order
+    parent = ParentWatch() if options.until_stdin_ends else None
     try:
-        SessionFolder.open(folder.root)
-        _run(name, folder)
+        _run(name, SessionFolder.open(options.session), parent)
     except M2mError as err:
         return report_error(name, err)
     return 0
 
 
-def _run(name: str, folder: SessionFolder) -> None:
-    process = DaemonProcess(name, folder)
-    crashed = True
-    try:
-        _ROLES.get(name, _run_node)(process)
-        crashed = False
-    finally:
-        process.leave(crashed=crashed)
+def _run(name: str, folder: SessionFolder, parent: ParentWatch | None) -> None:
+    role = _ROLES.get(name, _run_node)
+    rig = read_session(folder).rig
+    # The bus is left before the streams are let go of: those downstream wait for the
+    # last word, and a stream takes a second.
+    with (
+        open_devices(name, rig) as devices,
+        DaemonProcess(name, folder, parent) as process,
+    ):
+        role(process, devices)
 
 
-def _run_node(process: DaemonProcess) -> None:
+def _run_node(process: DaemonProcess, devices: Sequence[Source]) -> None:
     """Run a daemon that decides."""
-    devices = _open_devices(process)
     node = build_node(process.name, process.folder)
     with Journal(process.folder.new_journal_path(process.name)) as journal:
         process.watch(lambda: journal.fault)
@@ -61,18 +66,7 @@ def _run_node(process: DaemonProcess) -> None:
         run_node(node, inbox, process.outbox, journal)
 
 
-def _open_devices(process: DaemonProcess) -> Sequence[Source]:
-    rig = read_session(process.folder).rig
-    match process.name:
-        case "acquired":
-            return open_acquisition(rig)
-        case "posed":
-            return open_navigation(rig)
-        case _:
-            return ()
-
-
-def _run_trainer(process: DaemonProcess) -> None:
+def _run_trainer(process: DaemonProcess, _: Sequence[Source]) -> None:
     """Run the one daemon that fits: each fit is a process that can be killed."""
     from m2m_rt.adapters.fit_process import FitProcess
 
@@ -85,7 +79,7 @@ def _run_trainer(process: DaemonProcess) -> None:
             run_node(node, process.open_inbox((fits,)), process.outbox, journal)
 
 
-def _run_recorder(process: DaemonProcess) -> None:
+def _run_recorder(process: DaemonProcess, _: Sequence[Source]) -> None:
     from m2m_rt.adapters.recorder import Recorder
 
     muscles = [m.name for m in read_session(process.folder).rig.emg.muscles]
@@ -100,7 +94,7 @@ def _run_recorder(process: DaemonProcess) -> None:
         process.run_sink(take)
 
 
-def _run_server(process: DaemonProcess) -> None:
+def _run_server(process: DaemonProcess, _: Sequence[Source]) -> None:
     from m2m_rt.adapters.lsl_prediction_outlet import PredictionOutlet
     from m2m_rt.messages import Prediction
 

@@ -1,5 +1,6 @@
 """What a report needs of a recorded session, read once from its messages."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from m2m_rt.adapters.mcap_reader import Flaw, LogReader
 from m2m_rt.messages import (
     EmgChunk,
     Health,
+    Message,
     ModelPromoted,
     Prediction,
     PredictionEcho,
@@ -17,7 +19,11 @@ from m2m_rt.messages import (
     Trial,
     decode,
 )
+from m2m_rt.runtime import SequenceCheck
 from m2m_rt.units import F64, NS_PER_S, Bools, to_ms
+
+_RUNTIMES_OWN = ("health", "trace")
+"""Topics that no node speaks on."""
 
 
 @dataclass(slots=True)
@@ -34,7 +40,17 @@ class SessionData:
     emg_last_s: float = 0.0
     n_promoted: int = 0
     n_lost: dict[str, int] = field(default_factory=dict)
-    """Messages that each daemon missed."""
+    """Messages that each daemon missed, as its last heartbeat says."""
+
+    n_unrecorded: int = 0
+    """Messages whose number is missing between two that were recorded."""
+
+    n_said: dict[str, int] = field(default_factory=dict)
+    """What each daemon's node published, as its last word says; of those that had one.
+    """
+
+    n_kept: Counter[str] = field(default_factory=Counter)
+    """What was recorded of it."""
 
     gaps: list[StreamGap] = field(default_factory=list)
     prediction_ms: dict[int, float] = field(default_factory=dict)
@@ -43,8 +59,22 @@ class SessionData:
     echo_ms: dict[int, float] = field(default_factory=dict)
     """The same of the echoes."""
 
-    def take(self, message: object, received_ns: int) -> None:
-        """Take one recorded message."""
+    _numbers: SequenceCheck = field(default_factory=SequenceCheck)
+
+    @property
+    def messages_lost(self) -> int:
+        """Missed by a daemon, missing in the record, or missing at its end."""
+        tails = sum(
+            max(0, n_said - self.n_kept[daemon])
+            for daemon, n_said in self.n_said.items()
+        )
+        return sum(self.n_lost.values()) + max(self.n_unrecorded, tails)
+
+    def take(self, topic: str, message: Message, received_ns: int) -> None:
+        """Take one recorded message of `topic/daemon`."""
+        name, _, daemon = topic.partition("/")
+        self.n_unrecorded += max(0, self._numbers.n_missing(topic, message.seq))
+        self.n_kept[daemon] += name not in _RUNTIMES_OWN
         match message:
             case EmgChunk():
                 self._take_emg(message)
@@ -58,9 +88,14 @@ class SessionData:
             case ModelPromoted():
                 self.n_promoted += 1
             case Health():
-                self.n_lost[message.daemon] = message.n_lost
+                self._take_health(message)
             case StreamGap():
                 self.gaps.append(message)
+
+    def _take_health(self, health: Health) -> None:
+        self.n_lost[health.daemon] = health.n_lost
+        if health.state == "stopped":
+            self.n_said[health.daemon] = health.n_outputs
 
     def _take_emg(self, chunk: EmgChunk) -> None:
         n_rows = chunk.samples.shape[0]
@@ -100,7 +135,7 @@ def read_session_data(
     data = SessionData()
     for entry in LogReader(messages_path):
         if entry.flaw is not Flaw.CONTENT:
-            data.take(decode(entry.frame), entry.log_time_ns)
+            data.take(entry.topic, decode(entry.frame), entry.log_time_ns)
         if progress is not None:
             progress(entry.offset)
     return data

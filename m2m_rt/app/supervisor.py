@@ -12,12 +12,13 @@ from typing import Self
 import zmq
 
 from m2m_rt.adapters.clock import LslClock
+from m2m_rt.adapters.host import uninterrupted
 from m2m_rt.adapters.live_outbox import LiveOutbox
 from m2m_rt.adapters.operator_line import OperatorLine
 from m2m_rt.adapters.rendezvous import Rendezvous
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.adapters.zmq_bus import BusPublisher, BusSubscriber
-from m2m_rt.app.daemon_process import JOIN_TIMEOUT_S, meeting_folder
+from m2m_rt.app.daemon_process import JOIN_TIMEOUT_S, UNTIL_STDIN_ENDS, meeting_folder
 from m2m_rt.app.daemons import (
     DAEMONS,
     SUPERVISOR,
@@ -28,11 +29,15 @@ from m2m_rt.errors import ConfigError, LinkLost
 from m2m_rt.messages import Health, Message, SessionEvent, SessionEventKind
 from m2m_rt.ports import Received
 from m2m_rt.runtime import Timers
+from m2m_rt.units import RigNs
 
 CONTROL = "control"
 """Name under which `m2m note` and others find the supervisor."""
 
 STOP_TIMEOUT_S = 20.0
+GIVE_UP_TIMEOUT_S = 5.0
+"""For daemons to end that were started and are not needed after all."""
+
 _SET_UP_WRONG = 2
 
 
@@ -56,7 +61,17 @@ class Supervisor:
         self._meeting = Rendezvous(meeting_folder(folder))
         self._operator = OperatorLine(self._context, secrets.token_hex(16))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._is_started = False
         self._is_stopping = False
+
+    def now_ns(self) -> RigNs:
+        """Return the present instant of the rig clock."""
+        return self._clock.now_ns()
+
+    @property
+    def n_lost(self) -> int:
+        """Messages that should have come here and did not."""
+        return self._bus.n_lost
 
     @property
     def process_ids(self) -> dict[str, int]:
@@ -81,6 +96,7 @@ class Supervisor:
         for daemon in DAEMONS:
             self._processes[daemon.name] = self._spawn(daemon.name)
         self._join(each_round)
+        self._is_started = True
         self.say(SessionEventKind.STARTED)
 
     def poll(self, wait_s: float) -> Sequence[Message]:
@@ -95,25 +111,43 @@ class Supervisor:
         self._look_for_failures()
         return messages
 
-    def say(self, kind: SessionEventKind, text: str = "") -> None:
+    def say(self, kind: SessionEventKind, text: str = "", daemon: str = "") -> None:
         """Tell every daemon and the record."""
-        self._outbox.say(SessionEvent(t_ns=self._clock.now_ns(), kind=kind, text=text))
+        event = SessionEvent(
+            t_ns=self._clock.now_ns(), kind=kind, text=text, daemon=daemon
+        )
+        self._outbox.say(event)
 
-    def stop(self) -> None:
-        """Stop the daemons in the order of the table; kill what does not stop."""
+    def stop(self) -> Sequence[Message]:
+        """Stop the daemons in the order of the table; return what they still said.
+
+        What does not stop is killed. Daemons that had not all found each other are
+        only let go of: they have nothing to finish.
+        """
         if self._is_stopping or not self._processes:
-            return
+            return ()
         self._is_stopping = True
+        with uninterrupted():
+            messages = self._stop_in_order()
+            self._let_go()
+        self._look_for_failures()
+        return [*messages, *self.poll(0.0)]
+
+    def _stop_in_order(self) -> Sequence[Message]:
         self.say(SessionEventKind.STOPPING)
-        until_s = time.monotonic() + STOP_TIMEOUT_S
+        if not self._is_started:
+            self._let_go()
+        patience_s = STOP_TIMEOUT_S if self._is_started else GIVE_UP_TIMEOUT_S
+        until_s = time.monotonic() + patience_s
+        messages: list[Message] = []
         while self._alive() and time.monotonic() < until_s:
-            self.poll(0.05)
+            messages += self.poll(0.05)
         for name in self._alive():
             self._processes[name].kill()
             self.failed[name] = "did not stop and was killed"
         for process in self._processes.values():
             process.wait()
-        self.poll(0.0)
+        return messages
 
     def __enter__(self) -> Self:
         """Return itself, nothing started."""
@@ -143,8 +177,9 @@ class Supervisor:
                     "m2m_rt.app.run_daemon",
                     name,
                     str(self.folder.root),
+                    UNTIL_STDIN_ENDS,
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end tells the daemon that we are gone
                 stdout=log,
                 stderr=log,
             )
@@ -180,9 +215,17 @@ class Supervisor:
 
     def _look_for_failures(self) -> None:
         for name, process in self._processes.items():
-            if process.poll() is None or self._is_stopping or name in self.failed:
+            status = process.poll()
+            is_as_told = self._is_stopping and (status == 0 or not self._is_started)
+            if status is None or is_as_told or name in self.failed:
                 continue
-            self.failed[name] = self._last_words(name, process.returncode)
+            self.failed[name] = self._last_words(name, status)
+            self.say(SessionEventKind.DAEMON_LOST, self.failed[name], name)
+
+    def _let_go(self) -> None:
+        for process in self._processes.values():
+            if process.stdin is not None:
+                process.stdin.close()
 
     def _alive(self) -> list[str]:
         return [name for name, one in self._processes.items() if one.poll() is None]

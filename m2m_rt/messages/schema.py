@@ -196,6 +196,7 @@ class SessionEventKind(StrEnum):
     NOTE = "note"
     MARK_LAST_BAD = "mark_last_bad"
     ROLL_BACK = "roll_back"
+    DAEMON_LOST = "daemon_lost"
     STOPPING = "stopping"
 
 
@@ -204,6 +205,8 @@ class SessionEvent(Message, frozen=True, tag="session.v1"):
 
     kind: SessionEventKind
     text: str = ""
+    daemon: str = ""
+    """Which one, where one is lost."""
 
 
 DaemonState = Literal["ready", "running", "degraded", "fault", "stopped"]

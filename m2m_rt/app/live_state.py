@@ -1,0 +1,70 @@
+"""The one large state that the operator sees, with its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from m2m_rt.messages import Health, Prediction
+from m2m_rt.units import RigNs, duration_ns
+
+STALE_NS = duration_ns(ms=500.0)
+"""The view is redrawn four times a second: what is older than two views is old."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What to shout, why, and in which colour."""
+
+    name: str
+    reason: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that the state is decided from."""
+
+    now_ns: RigNs
+    emg_ns: RigNs | None
+    """The last EMG row's instant."""
+
+    prediction: Prediction | None
+    health: Mapping[str, Health]
+    failed: Mapping[str, str]
+    """Daemons that ended before their time, and how."""
+
+
+def state_of(situation: Situation) -> State:
+    """Return the worst that is true."""
+    faults = _faults(situation)
+    if faults:
+        return State("FAULT", faults, "red")
+    stopped = [name for name, one in situation.health.items() if one.state == "stopped"]
+    if stopped:
+        return State("STOPPING", f"{len(stopped)} daemons have stopped", "yellow")
+    emg_ns, prediction = situation.emg_ns, situation.prediction
+    if emg_ns is not None and situation.now_ns - emg_ns > STALE_NS:
+        return State("NO EMG", "no pulse can be seen, no MEP measured", "red")
+    if emg_ns is None or prediction is None:
+        what = "EMG" if emg_ns is None else "coil pose"
+        return State("WAITING", f"for the first {what}", "yellow")
+    return _state_of_prediction(situation.now_ns, prediction)
+
+
+def _state_of_prediction(now_ns: RigNs, prediction: Prediction) -> State:
+    if now_ns - prediction.t_ns > STALE_NS:
+        return State("NOT PREDICTING", "no coil pose comes any more", "yellow")
+    if not prediction.valid:
+        reason = prediction.reason.replace("_", " ")
+        return State("NOT PREDICTING", reason, "yellow")
+    level = prediction.intensity_pct_mso
+    return State("PREDICTING", f"the next pulse, at {level:.0f} % MSO", "green")
+
+
+def _faults(situation: Situation) -> str:
+    said = {
+        name: one.reason or one.state
+        for name, one in situation.health.items()
+        if one.reason or one.state == "fault"
+    }
+    said.update(situation.failed)
+    return "; ".join(f"{name}: {why}" for name, why in said.items())
