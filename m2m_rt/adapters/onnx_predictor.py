@@ -127,6 +127,9 @@ def read_shipped_model(folder: Path) -> bytes:
         model does not give the golden file's output.
     """
     manifest = read_manifest(folder)
+    for name in (manifest.onnx_file, manifest.golden_file):
+        if Path(name).name != name:
+            raise ModelRefused(f"{folder}: {name!r} is not a file of this folder")
     model_bytes = _read(folder / manifest.onnx_file)
     golden_bytes = _read(folder / manifest.golden_file)
     if hashlib.sha256(golden_bytes).hexdigest() != manifest.golden_sha256:

@@ -68,7 +68,7 @@ class SubjectSettings(
     direction_spread_deg: Annotated[float, Meta(ge=0)] = 15.0
     """Of the preferred directions, half of the variance common to a subject."""
 
-    rmt_range_pct_mso: tuple[float, float] = (48.0, 57.0)
+    rmt_range_pct_mso: tuple[float, float] = (50.0, 58.0)
     """Of the first muscle in the planned pose."""
 
     didt_at_100_pct_mso_a_per_us: Annotated[float, Meta(gt=0)] = 150.0
