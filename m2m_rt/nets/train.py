@@ -32,7 +32,7 @@ class TrainSettings(
     wide_share: Annotated[float, Meta(ge=0, le=1)] = 0.15
     """Part of poses and sessions from all over the table's region."""
 
-    n_steps: Annotated[int, Meta(gt=0)] = 10000
+    n_steps: Annotated[int, Meta(gt=0)] = 8000
     sessions_per_step: Annotated[int, Meta(gt=0)] = 16
     pulses_per_step: Annotated[int, Meta(gt=0)] = 60
     learning_rate: Annotated[float, Meta(gt=0)] = 4e-3
