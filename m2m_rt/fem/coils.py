@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numba import njit, prange
 
+from m2m_rt.fem.current_sources import CurrentSources, sources_a, sources_b
 from m2m_rt.units import F32, F64
 
 DEMO_COIL_NAME = "demo-figure8"
@@ -30,7 +31,10 @@ SCALE_A = MU0_OVER_4PI * MM_PER_M**2 * A_PER_S_PER_A_PER_US
 
 @dataclass(frozen=True, slots=True)
 class CoilDipoles:
-    """A coil as magnetic dipoles, coil frame (SimNIBS convention)."""
+    """A coil as magnetic dipoles, coil frame (SimNIBS convention).
+
+    What a user's file describes otherwise stands beside them.
+    """
 
     name: str
     position_mm: F64
@@ -41,6 +45,9 @@ class CoilDipoles:
 
     winding_mm: F64
     """(n_winding, 3): points on the face of the windings that looks at the head."""
+
+    other: CurrentSources | None = None
+    """Conductors and sampled potentials, whose field adds to the dipoles'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,9 @@ def demo_coil(settings: FigureEightSettings | None = None) -> CoilDipoles:
     with the handle pointing postero-lateral, from posterior to anterior.
     """
     s = settings or FigureEightSettings()
-    disc_mm, area_turns_mm2 = _wing_sheet(s)
+    disc_mm, area_turns_mm2 = wing_sheet(
+        np.linspace(s.inner_radius_mm, s.outer_radius_mm, s.n_turns), s.n_rings
+    )
     position, moment = [], []
     for side in (1.0, -1.0):
         for layer in (0.25, 0.75):
@@ -98,7 +107,7 @@ def didt_b(coil: CoilDipoles, points_mm: F64) -> F64:
     field: F64 = SCALE_B * _dipole_b(
         points_mm, rows(coil.position_mm), rows(coil.moment_am2)
     )
-    return field
+    return field if coil.other is None else field + sources_b(coil.other, points_mm)
 
 
 def didt_a(coil: CoilDipoles, points_mm: F64) -> F64:
@@ -106,7 +115,7 @@ def didt_a(coil: CoilDipoles, points_mm: F64) -> F64:
     field: F64 = SCALE_A * _dipole_a(
         points_mm, rows(coil.position_mm), rows(coil.moment_am2)
     )
-    return field
+    return field if coil.other is None else field + sources_a(coil.other, points_mm)
 
 
 def sample_b(
@@ -125,17 +134,23 @@ def coil_sha256(coil: CoilDipoles) -> str:
     digest = hashlib.sha256(coil.name.encode())
     for numbers in (coil.position_mm, coil.moment_am2, coil.winding_mm):
         digest.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
+    for numbers in () if coil.other is None else coil.other.numbers():
+        digest.update(np.ascontiguousarray(numbers, dtype="<f8").tobytes())
     return digest.hexdigest()
 
 
-def _wing_sheet(s: FigureEightSettings) -> tuple[F64, F64]:
+def wing_sheet(turns_mm: F64, n_rings: int) -> tuple[F64, F64]:
     """Return a wing's dipoles (n, 2), mm from its centre, and area × turns (n,), mm².
 
     A ring's dipoles share its area, exactly: the sum of area × turns is that of the
     turns' discs.
+
+    Parameters
+    ----------
+    turns_mm
+        Radius of each turn's middle.
     """
-    turns_mm = np.linspace(s.inner_radius_mm, s.outer_radius_mm, s.n_turns)
-    edges_mm = np.linspace(0.0, s.outer_radius_mm, s.n_rings + 1)
+    edges_mm = np.linspace(0.0, turns_mm.max(), n_rings + 1)
     xy, weights = [], []
     for low, high in pairwise(edges_mm):
         n = max(4, round(np.pi * (low + high) / (high - low)))

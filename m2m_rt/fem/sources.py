@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit, prange
 
 from m2m_rt.fem.coils import SCALE_A, CoilDipoles, rows
-from m2m_rt.geometry import transform_points
+from m2m_rt.fem.current_sources import CurrentSources, sources_a
+from m2m_rt.geometry import inverse, transform_points
 from m2m_rt.units import F64, I64
 
 GAUSS_3 = np.array(
@@ -21,6 +22,8 @@ def coil_edge_integrals(
     moments = coil.moment_am2 @ head_from_coil[:3, :3].T
     ends = nodes_mm[edges]  # (n_edges, 2, 3)
     total: F64 = SCALE_A * _edge_sums(ends, rows(positions), rows(moments), GAUSS_3)
+    if coil.other is not None:
+        total += _other_integrals(coil.other, head_from_coil, ends)
     return total
 
 
@@ -36,6 +39,18 @@ def unit_edge_integrals(ends_mm: F64, positions_mm: F64, moments_am2: F64) -> F6
         ends_mm, rows(positions_mm), rows(moments_am2), GAUSS_3
     )
     return each
+
+
+def _other_integrals(sources: CurrentSources, head_from_coil: F64, ends: F64) -> F64:
+    """Return line integrals (n_edges,) of conductors and sampled potentials."""
+    in_coil = transform_points(inverse(head_from_coil), ends.reshape(-1, 3))
+    first, second = np.moveaxis(in_coil.reshape(ends.shape), 1, 0)
+    step = second - first
+    total = np.zeros(len(ends))
+    for place, weight in GAUSS_3:
+        a = sources_a(sources, first + place * step)
+        total += weight * np.einsum("ni,ni->n", a, step)
+    return total
 
 
 @njit(cache=True, parallel=True, fastmath=True)
