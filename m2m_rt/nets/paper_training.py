@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 import torch
 from msgspec import Meta
-from sklearn.decomposition import NMF
 from torch import Tensor, nn
 
 from m2m_rt.learning import r2_log10
@@ -133,6 +132,8 @@ def paper_scores(predicted_uv: F32, data: PaperData, k: int) -> dict[str, float]
 
 def synergies_of(scaled: F32, *, seed: int = 0) -> F32:
     """Return non-negative synergies (9, n_muscles) of training MEPs (n, n_muscles)."""
+    from sklearn.decomposition import NMF  # seconds to load; a refit needs none of it
+
     model = NMF(
         n_components=min(N_SYNERGIES, *scaled.shape),
         init="nndsvda",
