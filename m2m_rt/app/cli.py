@@ -24,6 +24,7 @@ COMMAND_MODULES = (
     "cli_streams",
     "cli_mep",
     "cli_table",
+    "cli_register",
     "cli_train",
 )
 """Modules of m2m_rt.app with `register(app)`, in the order of the help page."""

@@ -7,7 +7,6 @@ swap or a scale fits clearly better, or which cannot show that none of them is t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from math import log
 
 import numpy as np
@@ -17,7 +16,6 @@ from m2m_rt.geometry.registration import (
     PointPairs,
     RigidFit,
     fit_rigid,
-    target_error_mm,
 )
 from m2m_rt.geometry.registration_limits import (
     UNIT_FACTORS,
@@ -34,9 +32,10 @@ from m2m_rt.geometry.registration_rivals import (
     squares_if_mirrored,
     squares_if_scaled,
 )
-from m2m_rt.units import F64
 
 _UNIT_TOLERANCE = 0.15
+_LARGEST_MM = 1e7  # micrometres of a room; NaN is not below it
+_MOST_POINTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,6 @@ class Registration:
 
     notes: tuple[str, ...]
     """What a person should look at though it is no reason to refuse."""
-
-    def target_errors_mm(self, targets_a_mm: F64) -> F64:
-        """Return the expected error (m,) at places (m, 3) of frame a."""
-        noise_mm = self.fit.noise.noise_mm
-        return target_error_mm(self.pairs.a_mm, targets_a_mm, noise_mm=noise_mm)
 
 
 def register_points(
@@ -96,8 +90,11 @@ def _shape_findings(
     elif len(set(pairs.names)) < n:
         twice = sorted({name for name in pairs.names if pairs.names.count(name) > 1})
         yield _finding("not_pairs", f"names come twice: {', '.join(twice)}")
-    elif not np.all(np.isfinite((pairs.a_mm, pairs.b_mm))):
-        yield _finding("not_pairs", "a coordinate is not a finite number")
+    elif not np.all(np.abs((pairs.a_mm, pairs.b_mm)) < _LARGEST_MM):
+        yield _finding("not_pairs", f"a coordinate is no number below {_LARGEST_MM:g}")
+    elif n > _MOST_POINTS:
+        text = f"{n} points, expected {_MOST_POINTS} at most: a head shape is no pairs"
+        yield _finding("not_pairs", text)
     elif n < 3:
         yield _finding("too_few", f"{n} points, expected 4 or more, not in one plane")
     else:
@@ -109,11 +106,12 @@ def _place_findings(
 ) -> Iterator[Finding]:
     for points in (pairs.a_mm, pairs.b_mm):
         size = np.sqrt(np.mean(centred(points) ** 2))
-        for i, j in combinations(range(len(points)), 2):
-            if np.linalg.norm(points[i] - points[j]) <= 0.02 * size:
-                both = f"{pairs.names[i]} and {pairs.names[j]}"
-                yield _finding("coincident", f"{both} are at one place")
-                return
+        apart = np.linalg.norm(points[:, np.newaxis] - points, axis=2)  # (n, n)
+        close = np.argwhere(np.triu(apart <= 0.02 * size, k=1))
+        if len(close):
+            both = " and ".join(pairs.names[point] for point in close[0])
+            yield _finding("coincident", f"{both} are at one place")
+            return
         along, across, _ = np.linalg.svd(centred(points), compute_uv=False)
         # The tilt about the line is known as well as noise over this width.
         narrow = across / along < 0.05

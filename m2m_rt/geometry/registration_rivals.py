@@ -84,21 +84,27 @@ def best_order(pairs: PointPairs, *, is_other: bool = False) -> Order:
     order = np.arange(n)
     left = np.inf if is_other else _squares(pairs, order)
     for _ in range(n):
-        orders = np.array([_swapped(order, i, j) for i, j in combinations(range(n), 2)])
-        squares = _squares_of_orders(pairs, orders)
+        swaps, squares = _swaps(pairs, order)
         best = int(np.argmin(squares))
         if squares[best] >= left:
             break
-        order, left = orders[best], float(squares[best])
+        left = float(squares[best])
+        order[swaps[best]] = order[swaps[best][::-1]]
         if is_other:
             break
     return Order(order, float(left))
 
 
-def _swapped(order: I64, i: int, j: int) -> I64:
-    changed = order.copy()
-    changed[[i, j]] = order[[j, i]]
-    return changed
+def _swaps(pairs: PointPairs, order: I64) -> tuple[I64, F64]:
+    """Return every pair of places (m, 2) and what is left if they are exchanged (m,).
+
+    An exchange changes the product of the points by one outer product.
+    """
+    a, b = centred(pairs.a_mm), centred(pairs.b_mm)[order]
+    swaps = np.array(list(combinations(range(len(a)), 2)))
+    i, j = swaps.T
+    changes = (b[j] - b[i])[:, :, np.newaxis] * (a[i] - a[j])[:, np.newaxis, :]
+    return swaps, _squares_of_products(a, b, b.T @ a + changes)
 
 
 def _squares(pairs: PointPairs, order: I64) -> float:
@@ -109,6 +115,11 @@ def _squares_of_orders(pairs: PointPairs, orders: I64) -> F64:
     """Return (m,): what a rigid fit leaves with b's points in each order (m, n)."""
     a, b = centred(pairs.a_mm), centred(pairs.b_mm)
     products = np.einsum("mni,nj->mij", b[orders], a)
+    return _squares_of_products(a, b, products)
+
+
+def _squares_of_products(a: F64, b: F64, products: F64) -> F64:
+    """Return what is left (m,) for each of the products bᵀa (m, 3, 3)."""
     singular = np.linalg.svd(products, compute_uv=False)
     singular[:, 2] *= np.where(np.linalg.det(products) < 0.0, -1.0, 1.0)
     squares: F64 = np.sum(a**2) + np.sum(b**2) - 2.0 * singular.sum(axis=1)

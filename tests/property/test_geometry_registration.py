@@ -217,6 +217,18 @@ def test_what_is_not_pairs_is_refused(pairs: PointPairs) -> None:
     assert faults(pairs) == [RegistrationFault.NOT_PAIRS]
 
 
+def test_a_head_shape_is_not_taken_for_pairs() -> None:
+    shape = np.random.default_rng(0).normal(scale=80.0, size=(201, 3))
+    names = tuple(map(str, range(201)))
+    assert faults(PointPairs(names, shape, shape)) == [RegistrationFault.NOT_PAIRS]
+
+
+def test_identical_frames_have_no_noise_and_no_fault() -> None:
+    answer = register_points(PointPairs(NAMES, HEAD_MM, HEAD_MM))
+    assert isinstance(answer, Registration)
+    assert answer.fit.noise.noise_mm < 1e-9
+
+
 def test_two_points_are_too_few() -> None:
     assert faults(measured(2, 0)) == [RegistrationFault.TOO_FEW]
 
