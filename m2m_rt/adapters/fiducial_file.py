@@ -89,7 +89,7 @@ def _csv_row(row: Mapping[str, str], frame: str, line: int) -> _Row:
     head = _csv_place(row, "head", line)
     if head is None:
         raise _Unreadable(f"line {line} has no place in the head frame")
-    return _Row(row["name"].strip(), head, _csv_place(row, frame, line))
+    return _Row(" ".join(row["name"].split()), head, _csv_place(row, frame, line))
 
 
 def _csv_place(row: Mapping[str, str], frame: str, line: int) -> list[float] | None:
@@ -122,7 +122,7 @@ def _toml_row(point: Mapping[str, Any], frame: str) -> _Row:
     if not isinstance(name, str) or unknown or "head" not in point:
         raise _Unreadable(f"a point has {sorted(point)}, expected name, {frame}, head")
     other = _toml_place(point[frame], name) if frame in point else None
-    return _Row(name, _toml_place(point["head"], name), other)
+    return _Row(" ".join(name.split()), _toml_place(point["head"], name), other)
 
 
 def _toml_place(value: object, name: str) -> list[float]:
@@ -151,6 +151,8 @@ def _columns(frame: str) -> list[str]:
 
 
 def _fiducials(frame: str, rows: Sequence[_Row]) -> Fiducials:
+    if not all(row.name for row in rows):
+        raise _Unreadable("a point has no name")
     points = [row for row in rows if row.other is not None]
     targets = [row for row in rows if row.other is None]
     pairs = PointPairs(

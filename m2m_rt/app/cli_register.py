@@ -151,7 +151,7 @@ def _snippet(read: Fiducials, found: Registration) -> str:
         + "[pose.registration]\n"
         + f"head_from_{read.frame} = [\n{rows}]\n"
         + f"noise_mm = {noise.noise_mm:.3f}\n"
-        + f"points = {json.dumps(found.pairs.names)}"
+        + f"points = {json.dumps(found.pairs.names, ensure_ascii=False)}"
     )
 
 

@@ -41,7 +41,8 @@ class CoilConvention(StrEnum):
 
     INVESALIUS = "invesalius"
     """x from posterior to anterior, y from left to right, already in scanner RAS: for
-    what it sends, `head_from_coil_of_invesalius`."""
+    what it sends, `head_from_coil_of_invesalius`. Its source also calls z "bottom to
+    up", which those two directions rule out: see that a pose has no `FACES_AWAY`."""
 
     CUNIBS = "cunibs"
     """SimNIBS' axes; its `handle_mm` lies on +y, where no handle is."""

@@ -41,6 +41,9 @@ class PhysicalFault(StrEnum):
     HANDLE_REVERSED = "handle_reversed"
     """The y axis points toward the handle: E would be reversed, |E| the same."""
 
+    HANDLE_SIDEWAYS = "handle_sideways"
+    """The y axis lies across: Softaxic's and InVesalius' axes."""
+
     FIELD_REVERSED = "field_reversed"
     """E under the coil points against the direction that the session states."""
 
@@ -75,6 +78,9 @@ class HeadExpectation:
     max_distance_mm: float = 180.0
     max_tilt_deg: float = 60.0
     """Of z from the direction to the head's centre."""
+
+    max_handle_deg: float = 60.0
+    """Of y from the stated prolongation."""
 
 
 def pose_findings(
@@ -175,10 +181,14 @@ def _facing_findings(
 def _handle_findings(y_axis: F64, head: HeadExpectation) -> Iterator[PoseFinding]:
     if head.handle_prolongation is None:
         return
-    cosine = _cosine(y_axis, head.handle_prolongation)
-    if cosine <= 0.0:
-        found = f"y axis {_angle(cosine):.0f}° from the stated prolongation"
-        yield _finding(PhysicalFault.HANDLE_REVERSED, found, "less than 90°")
+    angle_deg = _angle(_cosine(y_axis, head.handle_prolongation))
+    if angle_deg <= head.max_handle_deg:
+        return
+    is_reversed = angle_deg >= 180.0 - head.max_handle_deg
+    sideways = PhysicalFault.HANDLE_SIDEWAYS
+    fault = PhysicalFault.HANDLE_REVERSED if is_reversed else sideways
+    found = f"y axis {angle_deg:.0f}° from the stated prolongation"
+    yield _finding(fault, found, f"at most {head.max_handle_deg:g}°")
 
 
 def _cosine(a: F64, b: F64) -> float:

@@ -181,13 +181,18 @@ def _fit_findings(
     if fit.noise.noise_mm > limits.max_noise_mm:
         yield _noise_finding(pairs, fit, limits)
         return
-    unclear = abs(rivals[0][0] - given) <= limits.clear_mm2
-    if unclear and not limits.allow_coplanar:
+    if not limits.allow_coplanar and not _shows_mirror(pairs, given, limits):
         yield _finding(
             "coplanar",
             "a mirrored set of these points fits as well, so left and right could be "
             "exchanged; add a point farther off their plane, such as the vertex",
         )
+
+
+def _shows_mirror(
+    pairs: PointPairs, given_mm2: float, limits: RegistrationSettings
+) -> bool:
+    return abs(squares_if_mirrored(pairs) - given_mm2) > limits.clear_mm2
 
 
 def _mirror_finding() -> Finding:
@@ -244,10 +249,11 @@ def _notes(
     if worst is not None:
         error_mm = left_out_errors_mm(pairs)[pairs.names.index(worst)]
         yield f"{worst} is {error_mm:.1f} mm from where the other points put it"
-    if limits.allow_coplanar:
-        yield "the points need not show a mirror: check left and right on a pose"
+    given = float(np.sum(fit.residual_mm**2))
+    if not _shows_mirror(pairs, given, limits):
+        yield "a mirrored set fits as well: check left and right on a pose"
     best = best_order(pairs, is_other=True)
-    if best.squares_mm2 - float(np.sum(fit.residual_mm**2)) < limits.clear_mm2:
+    if best.squares_mm2 - given < limits.clear_mm2:
         alike = [pairs.names[p] for p, other in enumerate(best.order) if p != other]
         yield f"their places alone cannot tell apart: {', '.join(alike)}"
 

@@ -122,6 +122,7 @@ def test_file_without_known_frames_and_units_is_refused(
         ("nose,1,2", "line 7"),
         ("nose,1,2,3,,,", "no place in the head"),
         ("nose,1,2,,4,5,6", "line 7"),
+        (" ,1,2,3,4,5,6", "no name"),
     ],
 )
 def test_broken_row_is_refused_with_its_line(
@@ -150,6 +151,17 @@ def test_broken_toml_is_refused(
     toml.write_text(text)
     assert main(["register", str(toml)]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_three_points_are_registered_only_when_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    csv = write_csv(tmp_path / "points.csv", navigator_mm(1.0))
+    csv.write_text("\n".join(csv.read_text().splitlines()[:4]) + "\n")
+    assert main(["register", str(csv)]) == 2
+    assert "add one off their plane" in capsys.readouterr().err
+    assert main(["register", str(csv), "--coplanar"]) == 0
+    assert "# note: a mirrored set fits as well" in capsys.readouterr().out
 
 
 def test_missing_file_is_one_line(

@@ -43,6 +43,7 @@ def moved(factor: float) -> F64:
         (pose((1, 0, 0), (0, 1, 0), (0, 0, 1)), PhysicalFault.FACES_AWAY),
         (pose((0, 0, -1), (0, -1, 0), (-1, 0, 0)), PhysicalFault.FACES_SIDEWAYS),
         (pose((1, 0, 0), (0, -1, 0), (0, 0, -1)), PhysicalFault.HANDLE_REVERSED),
+        (pose((0, 1, 0), (1, 0, 0), (0, 0, -1)), PhysicalFault.HANDLE_SIDEWAYS),
         (pose((1, 0, 0), (0, 1, 0), (0, 0, -1)), PhysicalFault.LEFT_HANDED),
         (GOOD @ np.diag((2.0, 1.0, 1.0, 1.0)), PhysicalFault.NOT_RIGID),
         (moved(1e-3), PhysicalFault.WRONG_UNIT),
