@@ -65,6 +65,10 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def stop_as_interrupt() -> None:
-    """Take a request to end, such as a service manager's, as Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def stop_on_request() -> None:
+    """Let Ctrl-C, or a service manager's request to end, raise KeyboardInterrupt.
+
+    A shell starts background jobs deaf to Ctrl-C; this hears it again.
+    """
+    for request in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(request, signal.default_int_handler)

@@ -32,12 +32,12 @@ def demo(
     """Run a session with a virtual lab on this machine's real streams."""
     from rich.console import Console
 
-    from m2m_rt.adapters.host import stop_as_interrupt
+    from m2m_rt.adapters.host import stop_on_request
     from m2m_rt.app.cli import announce
     from m2m_rt.app.demo import DemoSettings, loopback_only
 
     announce()
-    stop_as_interrupt()
+    stop_on_request()
     settings = DemoSettings(n_pulses=pulses, seed=seed, session=session, quiet=quiet)
     console = Console()
     with loopback_only() as temporary:
@@ -67,12 +67,12 @@ def run(
     """Run a session on the streams that a rig file names. m2m_rt only advises."""
     from rich.console import Console
 
-    from m2m_rt.adapters.host import stop_as_interrupt
+    from m2m_rt.adapters.host import stop_on_request
     from m2m_rt.app.cli import announce
     from m2m_rt.app.rig_session import run_rig_session
 
     announce()
-    stop_as_interrupt()
+    stop_on_request()
     folder = run_rig_session(
         rig,
         protocol,

@@ -1,0 +1,270 @@
+"""`m2m run` on a lab's streams: the operator's words, refusals, killed processes."""
+
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pylsl
+import pytest
+
+from m2m_rt.adapters.host import kill_process
+from m2m_rt.adapters.mcap_reader import LogEnd, LogReader
+from m2m_rt.adapters.rendezvous import Rendezvous
+from m2m_rt.adapters.session_folder import SessionFolder
+from m2m_rt.app.cli import main
+from m2m_rt.app.config import read_protocol, read_rig
+from m2m_rt.app.daemons import DAEMONS
+from m2m_rt.app.new_session import check_session, create_session
+from m2m_rt.app.supervisor import Supervisor
+from m2m_rt.messages import SessionEvent, SessionEventKind
+from m2m_rt.model import MUSCLES
+from tests.support.sessions import (
+    Rig,
+    daemons_left,
+    entries,
+    messages,
+    running_lab,
+    running_session,
+    trials,
+    wait_until,
+)
+
+NEWEST_BEFORE_KILL_S = 0.3
+JOURNALS = tuple(daemon.name for daemon in DAEMONS if daemon.has_journal)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with running_lab(tmp_path_factory.mktemp("rig"), n_pulses=200) as rig:
+        rig.lab.start(pylsl.local_clock())
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def operated(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session in which the operator speaks, ended by Ctrl-C."""
+    root = tmp_path_factory.mktemp("operated") / "session"
+    with running_session(rig, root) as session:
+        check_prediction_stream()
+        assert main(["note", "the subject yawned", "--session", str(root)]) == 0
+        assert main(["mark-bad", "--session", str(root)]) == 0
+        assert main(["roll-back", "--session", str(root)]) == 0
+        wait_until(
+            lambda: any(trial["revision"] == "1" for trial in trials(root)),
+            "the bad pulse's revision",
+            session.check,
+        )
+        session.process.send_signal(signal.SIGINT)
+        assert session.status() == 0, session.wrong
+    return root
+
+
+def check_prediction_stream() -> None:
+    """Read the predictions as another program on the network does."""
+    (info,) = pylsl.resolve_byprop("name", "m2m_pred", timeout=20.0)
+    inlet = pylsl.StreamInlet(info)
+    found = inlet.info(timeout=20.0)
+    assert found.type() == "MEP-prediction"
+    assert found.get_channel_labels()[:3] == ["FDI", "FDI_p05", "FDI_p95"]
+    assert set(found.get_channel_units()) == {"microvolts"}
+    row, stamp_s = inlet.pull_sample(timeout=20.0)
+    median, low, high = np.array(row).reshape(len(MUSCLES), 3).T
+    assert np.all((low < median) & (median < high))
+    assert 0.0 <= pylsl.local_clock() - stamp_s < 20.0
+    inlet.close_stream()
+
+
+def words(root: Path) -> list[SessionEvent]:
+    found = messages(root, "session/supervisor")
+    return [one for one in found if isinstance(one, SessionEvent)]
+
+
+def test_the_operators_words_are_in_the_record(operated: Path) -> None:
+    said = [(one.kind, one.text) for one in words(operated)]
+    assert (SessionEventKind.NOTE, "the subject yawned") in said
+    kinds = [kind for kind, _ in said]
+    assert kinds[0] is SessionEventKind.STARTED
+    assert SessionEventKind.ROLL_BACK in kinds
+    assert kinds[-1] is SessionEventKind.STOPPING
+
+
+def test_a_pulse_marked_as_bad_has_a_new_revision(operated: Path) -> None:
+    (bad,) = [trial for trial in trials(operated) if trial["revision"] == "1"]
+    assert bad["reason"] == "marked_bad"
+    assert bad["valid"] == "false"
+    assert bad["FDI_learnt"] == "false"
+
+
+def test_a_session_that_was_told_to_stop_ends_whole(operated: Path) -> None:
+    assert daemons_left(operated) == set()
+    assert main(["replay", str(operated), "--check"]) == 0
+    for name in ("journal/acquired", "journal/traind", "messages"):
+        reader = LogReader(operated / f"{name}.mcap")
+        assert list(reader)
+        assert reader.end is LogEnd.CLEAN
+
+
+def test_words_to_a_session_that_is_over_are_refused(
+    operated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["note", "too late", "--session", str(operated)]) == 2
+    assert "found a session that is over" in capsys.readouterr().err
+
+
+def test_a_lost_helper_is_a_fault_and_a_lost_critical_daemon_the_end(
+    rig: Rig, tmp_path: Path
+) -> None:
+    root = tmp_path / "session"
+    with running_session(rig, root) as session:
+        n_trials = len(trials(root))
+        kill_daemon(root, "traind")
+        wait_until(lambda: "FAULT: traind" in session.said, "FAULT", session.check)
+        wait_until(lambda: len(trials(root)) > n_trials, "a trial", session.check)
+        kill_daemon(root, "posed")
+        assert session.status() == 1
+    assert session.wrong.splitlines()[-1].startswith("m2m: ")
+    assert "posed ended: status -9" in session.wrong
+    assert daemons_left(root) == {"traind", "posed"}  # the killed cannot tidy up
+    lost = [one.daemon for one in words(root) if one.kind == "daemon_lost"]
+    assert lost == ["traind", "posed"]
+    assert main(["replay", str(root), "--check"]) == 0
+
+
+def test_daemons_end_in_order_when_their_supervisor_is_killed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    root = tmp_path / "session"
+    with running_session(rig, root) as session:
+        kill_process(session.process.pid)
+        wait_until(lambda: not daemons_left(root), "the daemons' end")
+    assert main(["replay", str(root), "--check"]) == 0
+    for name in JOURNALS:
+        reader = LogReader(root / "journal" / f"{name}.mcap")
+        assert list(reader)
+        assert reader.end is LogEnd.CLEAN
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["in turn", "all at once"])
+def test_killed_daemons_leave_all_that_they_had_written(
+    at_once: bool, rig: Rig, tmp_path: Path
+) -> None:
+    folder = new_session(rig, tmp_path / "session")
+    killed_ns: dict[str, int] = {}
+    with Supervisor(folder) as supervisor:
+        supervisor.start()
+        wait_until(
+            lambda: bool(trials(folder.root)), "a trial", lambda: supervisor.poll(0.0)
+        )
+        # Those that are listened to last: all keep being given something until then.
+        for name in ("served", "traind", "recordd", "predictd", "posed", "acquired"):
+            kill_process(supervisor.process_ids[name])
+            killed_ns[name] = supervisor.now_ns()
+            if not at_once:
+                wait_until(
+                    lambda lost=name: lost in supervisor.failed,
+                    "the loss",
+                    lambda: supervisor.poll(0.0),
+                )
+    files = {name: folder.journals / f"{name}.mcap" for name in JOURNALS}
+    files["recordd"] = folder.messages_path
+    for name, path in files.items():
+        reader = LogReader(path)
+        *_, last = reader
+        assert reader.end is LogEnd.CUT, name
+        age_s = (killed_ns[name] - last.log_time_ns) / 1e9
+        assert age_s <= NEWEST_BEFORE_KILL_S, name
+    assert main(["replay", str(folder.root), "--check"]) == 0
+    assert main(["replay", str(folder.root), "--rebuild-trials"]) == 0
+
+
+def test_missing_streams_are_named_and_nothing_is_started(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "rig.toml"
+    text = rig.rig.read_text("utf-8").replace('"LabEMG"', '"NoEMG"')
+    other.write_text(text.replace('"LabCoilPose"', '"NoPose"'))
+    error = refused(other, rig.protocol, tmp_path / "session", capsys)
+    assert "no emg with" in error
+    assert "NoEMG" in error
+    assert "no pose with" in error
+    assert "LabStimulator" in error  # what is there is said
+    assert not (tmp_path / "session").exists()
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("fs_hz = 5000", "fs_hz = 2000"),
+        ("fs_hz", "fs_herz"),
+        ('"TRIG"', '"PULSE"'),
+        ('"demo-figure8"', '"another"'),
+        ('table = "demo"', 'table = "nowhere"'),
+        ('"m2mnet-rt"', '"nobody"'),
+    ],
+)
+def test_a_rig_file_that_does_not_fit_is_refused_in_one_line(
+    was: str, becomes: str, rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "rig.toml"
+    text = rig.rig.read_text("utf-8")
+    assert was in text
+    other.write_text(text.replace(was, becomes))
+    error = refused(other, rig.protocol, tmp_path / "session", capsys)
+    assert becomes.split()[-1].strip('"') in error
+    assert not (tmp_path / "session").exists()
+
+
+def test_a_protocol_without_a_threshold_is_refused(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol = tmp_path / "protocol.toml"
+    protocol.write_text('subject = "s01"\n')
+    error = refused(rig.rig, protocol, tmp_path / "session", capsys)
+    assert "rmt_pct_mso" in error
+
+
+def test_a_session_is_never_written_over(
+    operated: Path, rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    n_before = len(entries(operated / "messages.mcap"))
+    error = refused(rig.rig, rig.protocol, operated, capsys)
+    assert "something that exists" in error
+    assert len(entries(operated / "messages.mcap")) == n_before
+
+
+def test_a_table_that_was_exchanged_after_the_session_is_named(
+    operated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "session"
+    shutil.copytree(operated, root)
+    path = root / "session.toml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("table_hash"))
+    lines[at] = f'table_hash = "{"0" * 64}"'
+    path.write_text("\n".join(lines))
+    assert main(["replay", str(root), "--check"]) == 1
+    assert "E-field table demo" in capsys.readouterr().out
+
+
+def refused(
+    rig: Path, protocol: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """Return the one line with which `m2m run` refuses its set-up."""
+    arguments = ["run", "--rig", str(rig), "--protocol", str(protocol)]
+    capsys.readouterr()
+    assert main([*arguments, "--session", str(root)]) == 2
+    announced, line = capsys.readouterr().err.splitlines()
+    assert "Research use only" in announced
+    return line
+
+
+def new_session(rig: Rig, root: Path) -> SessionFolder:
+    new = check_session(read_rig(rig.rig), read_protocol(rig.protocol))
+    return create_session(new, root)
+
+
+def kill_daemon(root: Path, name: str) -> None:
+    meeting = Rendezvous(root / "bus").find([name], timeout_s=0.0)[name]
+    kill_process(meeting.pid)
