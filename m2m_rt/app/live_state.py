@@ -37,27 +37,27 @@ def state_of(situation: Situation) -> State:
     """Return the worst that is true."""
     faults = _faults(situation)
     if faults:
-        return State("FAULT", faults, "red")
+        return State("FAULT", faults, "red3")
     stopped = [name for name, one in situation.health.items() if one.state == "stopped"]
     if stopped:
-        return State("STOPPING", f"{len(stopped)} daemons have stopped", "yellow")
+        return State("STOPPING", f"{len(stopped)} daemons have stopped", "dark_orange3")
     emg_ns, prediction = situation.emg_ns, situation.prediction
     if emg_ns is not None and situation.now_ns - emg_ns > STALE_NS:
-        return State("NO EMG", "no pulse can be seen, no MEP measured", "red")
+        return State("NO EMG", "no pulse can be seen, no MEP measured", "red3")
     if emg_ns is None or prediction is None:
         what = "EMG" if emg_ns is None else "coil pose"
-        return State("WAITING", f"for the first {what}", "yellow")
+        return State("WAITING", f"for the first {what}", "dark_orange3")
     return _state_of_prediction(situation.now_ns, prediction)
 
 
 def _state_of_prediction(now_ns: RigNs, prediction: Prediction) -> State:
     if now_ns - prediction.t_ns > STALE_NS:
-        return State("NOT PREDICTING", "no coil pose comes any more", "yellow")
+        return State("NOT PREDICTING", "no coil pose comes any more", "dark_orange3")
     if not prediction.valid:
         reason = prediction.reason.replace("_", " ")
-        return State("NOT PREDICTING", reason, "yellow")
+        return State("NOT PREDICTING", reason, "dark_orange3")
     level = prediction.intensity_pct_mso
-    return State("PREDICTING", f"the next pulse, at {level:.0f} % MSO", "green")
+    return State("PREDICTING", f"the next pulse, at {level:.0f} % MSO", "dark_green")
 
 
 def _faults(situation: Situation) -> str:

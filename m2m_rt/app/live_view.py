@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.align import Align
+from rich.box import HEAVY
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from m2m_rt.app.live_row import muscle_row
-from m2m_rt.app.live_state import Situation, state_of
+from m2m_rt.app.live_state import Situation, State, state_of
 from m2m_rt.messages import (
     EmgChunk,
     Health,
@@ -74,12 +74,10 @@ class LiveView:
             failed=failed,
         )
         state = state_of(situation)
-        headline = Text(f"{state.name}", style=f"bold {state.colour}", justify="center")
-        reason = Text(state.reason, style=state.colour, justify="center")
         return Group(
-            Panel(Group(headline, reason), border_style=state.colour),
+            _headline(state),
             self._table(),
-            Align.left(self._streams(now_ns)),
+            self._streams(now_ns),
             self._pulses(health, failed),
         )
 
@@ -148,10 +146,18 @@ class LiveView:
             text.append(f", the last one {trial.lead_ms:.0f} ms before")
         text.append(f" · model generation {self._generation}\n")
         text.append("daemons ")
-        for name, one in health.items():
+        for name, one in sorted(health.items()):
             is_well = one.state in {"ready", "running"} and name not in failed
             text.append(f" ● {name}", style="green" if is_well else "bold red")
         return text
+
+
+def _headline(state: State) -> RenderableType:
+    """Return the state in letters that are read from across the room."""
+    name = Text(" ".join(state.name), style="bold", justify="center")
+    reason = Text(state.reason, justify="center")
+    colours = f"white on {state.colour}"
+    return Panel(Group(name, reason), style=colours, box=HEAVY)
 
 
 def _age(name: str, now_ns: RigNs, t_ns: RigNs | None) -> Text:
