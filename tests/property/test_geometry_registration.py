@@ -72,7 +72,7 @@ def test_exact_points_give_the_exact_transform(seed: int, n: int) -> None:
 @pytest.mark.parametrize("n", [3, 4, 5, 7])
 def test_noise_is_reported_within_a_tenth(n: int) -> None:
     fits = [_fit(measured(n, seed)) for seed in SEEDS]
-    assert np.mean([fit.noise.noise_mm for fit in fits]) == pytest.approx(2.0, rel=0.1)
+    assert np.mean([fit.noise.noise_mm for fit in fits]) == pytest.approx(2.0, rel=0.05)
 
 
 @pytest.mark.parametrize("n", [4, 7])
