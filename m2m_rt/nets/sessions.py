@@ -153,7 +153,8 @@ def draw_sessions(
             places = np.arange(n_near, len(pool.head_from_coil))
         chosen = rng.choice(places, plan.n_pulses, replace=False)
         drawn.append(_draw_session(head, pool, plan, (rng, chosen)))
-        progress("simulating subjects", index + 1, plan.n_sessions)
+        stage = f"simulating subjects ({plan.stream.name.lower()})"
+        progress(stage, index + 1, plan.n_sessions)
     relative, log10_uv, expected, poses = zip(*drawn, strict=True)
     return Sessions(
         head_from_coil=np.array(poses),
