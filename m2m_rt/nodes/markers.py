@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from m2m_rt.emg import PulseMeps
 from m2m_rt.units import DurationNs, RigNs, duration_ns
@@ -43,10 +44,6 @@ class _Pulse:
     due_ns: int
     meps: PulseMeps | None = None
     marker: Marker | None = None
-
-    def is_ready(self, now_ns: RigNs) -> bool:
-        is_settled = self.marker is not None or now_ns >= self.due_ns
-        return self.meps is not None and is_settled
 
 
 class MarkerPairing:
@@ -92,10 +89,8 @@ class MarkerPairing:
         n_over = max(0, len(self._markers) - MAX_WAITING)
         lone += self._markers[:n_over]
         self._markers = self._markers[n_over:]
-        n_ready = 0
-        while n_ready < len(self._pulses) and self._pulses[n_ready].is_ready(now_ns):
-            n_ready += 1
-        ready, self._pulses = self._pulses[:n_ready], self._pulses[n_ready:]
+        ready = [*takewhile(lambda one: self._is_ready(one, now_ns), self._pulses)]
+        self._pulses = self._pulses[len(ready) :]
         return (*map(_paired, ready), *lone)
 
     def give_up(self) -> Sequence[PairedMep | Marker]:
@@ -113,17 +108,26 @@ class MarkerPairing:
         self._announced_due_ns = due_ns
         return due_ns
 
+    def _is_ready(self, pulse: _Pulse, now_ns: RigNs) -> bool:
+        if pulse.meps is None or pulse.marker is not None:
+            return pulse.meps is not None
+        is_wanted = any(self._fits(pulse, marker) for marker in self._markers)
+        return now_ns >= pulse.due_ns and not is_wanted
+
     def _is_due(self, marker: Marker) -> bool:
         return self._known_ns is not None and marker.t_ns + EARLY_NS <= self._known_ns
 
     def _give(self, marker: Marker) -> bool:
         """Give a marker to its pulse; return whether there is one."""
         for pulse in reversed(self._pulses):
-            delay_ns = marker.t_ns - pulse.t_ns
-            if pulse.marker is None and -EARLY_NS <= delay_ns <= self._wait_ns:
+            if self._fits(pulse, marker):
                 pulse.marker = marker
                 return True
         return False
+
+    def _fits(self, pulse: _Pulse, marker: Marker) -> bool:
+        delay_ns = marker.t_ns - pulse.t_ns
+        return pulse.marker is None and -EARLY_NS <= delay_ns <= self._wait_ns
 
 
 def _paired(pulse: _Pulse) -> PairedMep:
