@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,8 +13,18 @@ from m2m_rt.adapters.clock import LslClock
 from m2m_rt.errors import DataError
 from m2m_rt.messages import FitFinished, FitRequest, Message, decode, encode
 
+LIMIT_S = 600.0
+"""A fit that takes longer is killed: it hangs, or would come too late to be of use."""
+
 _PATIENCE_S = 5.0
 _LAST_WORDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    request: FitRequest
+    process: subprocess.Popen[bytes]
+    since_s: float
 
 
 class FitProcess:
@@ -22,13 +34,14 @@ class FitProcess:
     `FitRequest` and writes an encoded `FitFinished`, the model stored in the session.
     """
 
-    def __init__(self, module: str, session: Path) -> None:
+    def __init__(self, module: str, session: Path, *, limit_s: float = LIMIT_S) -> None:
         """Run fits of this session with a module's main program."""
         self._module = module
+        self._limit_s = limit_s
         self._session = session
         self._folder = session / "fits"
         self._clock = LslClock()
-        self._running: tuple[FitRequest, subprocess.Popen[bytes]] | None = None
+        self._running: _Running | None = None
 
     def start(self, request: FitRequest) -> None:
         """Begin a fit.
@@ -57,17 +70,16 @@ class FitProcess:
                 stdout=log,
                 stderr=log,
             )
-        self._running = request, process
+        self._running = _Running(request, process, time.monotonic())
 
-    def poll(self, wait_s: float) -> Sequence[Message]:  # noqa: ARG002 - never waits
+    def poll(self, wait_s: float) -> Sequence[Message]:
         """Return the answer of a fit that has ended, whichever way."""
-        if self._running is None:
-            return ()
-        request, process = self._running
-        if process.poll() is None:
+        running = self._running
+        if running is None or not self._has_ended(running):
+            time.sleep(wait_s)
             return ()
         self._running = None
-        return (self._answer(request, process.returncode),)
+        return (self._answer(running.request, running.process.returncode),)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -81,19 +93,34 @@ class FitProcess:
     ) -> None:
         """Kill a fit that is running."""
         if self._running is not None:
-            self._running[1].kill()
-            self._running[1].wait(_PATIENCE_S)
+            self._running.process.kill()
+            self._running.process.wait(_PATIENCE_S)
 
-    def _answer(self, request: FitRequest, status: int) -> Message:
+    def _has_ended(self, running: _Running) -> bool:
+        is_over = time.monotonic() - running.since_s > self._limit_s
+        if running.process.poll() is None and is_over:
+            running.process.kill()
+            running.process.wait(_PATIENCE_S)
+        return running.process.poll() is not None
+
+    def _answer(self, request: FitRequest, status: int) -> FitFinished:
         path = self._path(request, "answer")
+        error = f"the fit ended with status {status}"
         if status == 0 and path.is_file():
-            return decode(path.read_bytes())
+            try:
+                answer = decode(path.read_bytes())
+            except DataError as err:
+                error = f"the fit's answer: {err}"
+            else:
+                if isinstance(answer, FitFinished) and answer.fit_id == request.fit_id:
+                    return answer
+                error = "the fit answered something else"
         log = self._path(request, "log").read_text(errors="replace").strip()
         return FitFinished(
             t_ns=self._clock.now_ns(),
             fit_id=request.fit_id,
             model_hash=None,
-            error=f"the fit ended with status {status}: {log[-_LAST_WORDS:]}",
+            error=f"{error}: {log[-_LAST_WORDS:]}",
         )
 
     def _path(self, request: FitRequest, what: str) -> Path:

@@ -47,7 +47,7 @@ class OperatorLine:
         """Return the commands that came, each answered."""
         accepted = []
         while self._socket.poll(0):
-            command = self._read(self._socket.recv())
+            command = self._read(b"".join(self._socket.recv_multipart()))
             self._socket.send_string("refused" if command is None else "done")
             if command is not None and command.request_id not in self._done:
                 self._done.add(command.request_id)
@@ -63,7 +63,7 @@ class OperatorLine:
             command = msgspec.msgpack.decode(frame, type=_Command)
         except msgspec.MsgspecError:
             return None
-        is_known = secrets.compare_digest(command.secret, self.secret)
+        is_known = secrets.compare_digest(command.secret.encode(), self.secret.encode())
         return command if is_known and command.kind in ALLOWED else None
 
 
