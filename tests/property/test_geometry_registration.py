@@ -244,6 +244,27 @@ def test_outlier_is_named(seed: int) -> None:
     assert "inion does not belong" in str(answer)
 
 
+def named_outliers(shift_mm: float) -> float:
+    """Return in which part of 200 registrations of 6 points the inion is doubted."""
+    fine = RegistrationSettings(expected_noise_mm=0.3)
+    doubted = 0
+    for seed in range(200):
+        pairs = measured(6, seed, noise_mm=1.0)
+        pairs.b_mm[4, 0] += shift_mm
+        answer = register_points(pairs, fine)
+        notes = answer.notes if isinstance(answer, Registration) else ()
+        doubted += any("from where the other points" in note for note in notes)
+    return doubted / 200
+
+
+def test_good_points_are_rarely_doubted() -> None:
+    assert named_outliers(0.0) <= 0.03  # 1 % is asked; 200 cases
+
+
+def test_point_off_by_twelve_times_the_noise_is_doubted() -> None:
+    assert named_outliers(12.0) >= 0.8
+
+
 def test_left_out_error_of_a_moved_point_is_how_far_it_was_moved() -> None:
     pairs = measured(6, 0, noise_mm=0.0)
     moved = pairs.b_mm.copy()
