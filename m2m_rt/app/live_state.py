@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from m2m_rt.messages import Health, Prediction
-from m2m_rt.units import RigNs, duration_ns
+from m2m_rt.units import RigNs, duration_ns, to_ms
 
 STALE_NS = duration_ns(ms=500.0)
 """The view is redrawn four times a second: what is older than two views is old."""
+
+SILENT_NS = duration_ns(s=3.0)
+"""Heartbeats come twice a second: a daemon that misses six of them hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,16 @@ def _state_of_prediction(now_ns: RigNs, prediction: Prediction) -> State:
 
 def _faults(situation: Situation) -> str:
     said = {
-        name: one.reason or one.state
+        name: why
         for name, one in situation.health.items()
-        if one.reason or one.state == "fault"
+        if (why := _fault(situation.now_ns, one))
     }
     said.update(situation.failed)
     return "; ".join(f"{name}: {why}" for name, why in said.items())
+
+
+def _fault(now_ns: RigNs, health: Health) -> str:
+    silent_ns = now_ns - health.t_ns
+    if health.state != "stopped" and silent_ns > SILENT_NS:
+        return f"no heartbeat for {to_ms(silent_ns) / 1000:.0f} s"
+    return health.reason or ("fault" if health.state == "fault" else "")

@@ -3,6 +3,7 @@
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pylsl
 import pytest
 
 from m2m_rt.adapters.host import kill_process
+from m2m_rt.adapters.lsl_prediction_outlet import prediction_labels
 from m2m_rt.adapters.mcap_reader import LogEnd, LogReader
 from m2m_rt.adapters.rendezvous import Rendezvous
 from m2m_rt.adapters.session_folder import SessionFolder
@@ -19,7 +21,6 @@ from m2m_rt.app.daemons import DAEMONS
 from m2m_rt.app.new_session import check_session, create_session
 from m2m_rt.app.supervisor import Supervisor
 from m2m_rt.messages import SessionEvent, SessionEventKind
-from m2m_rt.model import MUSCLES
 from tests.support.sessions import (
     Rig,
     daemons_left,
@@ -32,6 +33,9 @@ from tests.support.sessions import (
 )
 
 NEWEST_BEFORE_KILL_S = 0.3
+TWO_MUSCLES = ("BIC", "FDI")
+"""Some of the model's fifteen, in an order of the rig's own."""
+
 JOURNALS = tuple(daemon.name for daemon in DAEMONS if daemon.has_journal)
 
 
@@ -44,9 +48,10 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def operated(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A session in which the operator speaks, ended by Ctrl-C."""
-    root = tmp_path_factory.mktemp("operated") / "session"
-    with running_session(rig, root) as session:
+    """A session of two muscles in which the operator speaks, ended by Ctrl-C."""
+    folder = tmp_path_factory.mktemp("operated")
+    root = folder / "session"
+    with running_session(with_muscles(rig, folder, *TWO_MUSCLES), root) as session:
         check_prediction_stream()
         assert main(["note", "the subject yawned", "--session", str(root)]) == 0
         assert main(["mark-bad", "--session", str(root)]) == 0
@@ -67,10 +72,10 @@ def check_prediction_stream() -> None:
     inlet = pylsl.StreamInlet(info)
     found = inlet.info(timeout=20.0)
     assert found.type() == "MEP-prediction"
-    assert found.get_channel_labels()[:3] == ["FDI", "FDI_p05", "FDI_p95"]
+    assert found.get_channel_labels() == list(prediction_labels(TWO_MUSCLES))
     assert set(found.get_channel_units()) == {"microvolts"}
     row, stamp_s = inlet.pull_sample(timeout=20.0)
-    median, low, high = np.array(row).reshape(len(MUSCLES), 3).T
+    median, low, high = np.array(row).reshape(len(TWO_MUSCLES), 3).T
     assert np.all((low < median) & (median < high))
     assert 0.0 <= pylsl.local_clock() - stamp_s < 20.0
     inlet.close_stream()
@@ -79,6 +84,22 @@ def check_prediction_stream() -> None:
 def words(root: Path) -> list[SessionEvent]:
     found = messages(root, "session/supervisor")
     return [one for one in found if isinstance(one, SessionEvent)]
+
+
+def with_muscles(rig: Rig, folder: Path, *names: str) -> Rig:
+    """Return a rig whose file names only these muscles."""
+    listed = ", ".join(f'{{ name = "{name}" }}' for name in names)
+    text = rig.rig.read_text("utf-8")
+    path = folder / "rig.toml"
+    path.write_text(text.replace("[emg]\n", f"[emg]\nmuscles = [{listed}]\n"))
+    return replace(rig, rig=path)
+
+
+def test_a_rig_may_have_few_of_the_models_muscles(operated: Path) -> None:
+    trial = trials(operated)[0]
+    measured = [name for name in trial if name.endswith("_mep_p2p_uv")]
+    assert measured == ["BIC_mep_p2p_uv", "FDI_mep_p2p_uv"]
+    assert float(trial["FDI_sd_log10_uv"]) > 0.0
 
 
 def test_the_operators_words_are_in_the_record(operated: Path) -> None:
