@@ -1,0 +1,157 @@
+"""When refits are asked for, and what becomes of their answers."""
+
+import pytest
+
+from m2m_rt.learning import PromotionRule
+from m2m_rt.messages import (
+    FitFinished,
+    FitRequest,
+    Message,
+    ModelPromoted,
+    SessionEvent,
+    SessionEventKind,
+    Trial,
+    decode,
+)
+from m2m_rt.nodes import TrainNode, TrainSettings
+from m2m_rt.units import RigNs
+from tests.support.predicting import mep_at
+
+SHIPPED, OTHER, THIRD = "a" * 64, "b" * 64, "c" * 64
+SETTINGS = TrainSettings(
+    model_hash=SHIPPED,
+    rng_seed=7,
+    first_fit_trials=4,
+    fit_every_trials=3,
+    n_held_out=2,
+    promotion=PromotionRule(min_gain_nats=0.1, min_scored=10),
+)
+
+
+@pytest.fixture
+def node() -> TrainNode:
+    return TrainNode(SETTINGS)
+
+
+def trial(index: int, *, revision: int = 0, is_learnt: bool = True) -> Trial:
+    return Trial(
+        t_ns=RigNs(index),
+        trial_index=index,
+        revision=revision,
+        prediction=None,
+        prediction_seq=None,
+        lead_ms=None,
+        mep=mep_at(index, index, n_muscles=2),
+        learnt=(is_learnt, False),
+        valid=is_learnt,
+    )
+
+
+def finished(
+    fit_id: int, model_hash: str | None = OTHER, *, gain: float = 0.2, n: int = 30
+) -> FitFinished:
+    return FitFinished(
+        t_ns=RigNs(0),
+        fit_id=fit_id,
+        model_hash=model_hash,
+        candidate_score=0.3 + gain,
+        incumbent_score=0.3,
+        n_scored=n,
+    )
+
+
+def give(node: TrainNode, *messages: Message) -> list[Message]:
+    return [one for message in messages for one in node.step(RigNs(5), message)]
+
+
+def trials(first: int, stop: int) -> list[Trial]:
+    return [trial(index) for index in range(first, stop)]
+
+
+def roll_back() -> SessionEvent:
+    return SessionEvent(t_ns=RigNs(0), kind=SessionEventKind.ROLL_BACK)
+
+
+def test_the_first_fit_comes_when_enough_was_learnt(node: TrainNode) -> None:
+    assert give(node, *trials(0, 3), trial(3, is_learnt=False)) == []
+    (request,) = give(node, trial(4))
+    assert isinstance(request, FitRequest)
+    indices = [decode(frame) for frame in request.trials]
+    assert [one.trial_index for one in indices if isinstance(one, Trial)] == [
+        0,
+        1,
+        2,
+        4,
+    ]
+    assert (request.fit_id, request.parent_hash) == (0, SHIPPED)
+    assert (request.n_trials, request.n_held_out, request.rng_seed) == (4, 2, 7)
+
+
+def test_one_fit_runs_at_a_time_and_the_next_has_another_seed(node: TrainNode) -> None:
+    assert len(give(node, *trials(0, 12))) == 1
+    assert give(node, finished(0, None)) == []
+    (request,) = give(node, trial(12))
+    assert isinstance(request, FitRequest)
+    assert (request.fit_id, request.rng_seed, request.n_trials) == (1, 8, 13)
+
+
+def test_a_better_candidate_is_promoted_and_is_the_next_parent(node: TrainNode) -> None:
+    (promoted,) = give(node, *trials(0, 4), finished(0))[1:]
+    assert isinstance(promoted, ModelPromoted)
+    assert (promoted.model_hash, promoted.parent_hash) == (OTHER, SHIPPED)
+    assert promoted.generation == 1
+    (request,) = give(node, *trials(4, 7))
+    assert isinstance(request, FitRequest)
+    assert request.parent_hash == OTHER
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        finished(0, None),
+        finished(0, gain=0.05),
+        finished(0, gain=-1.0),
+        finished(0, n=9),
+        finished(1),
+    ],
+)
+def test_a_candidate_that_is_not_better_is_not_used(
+    node: TrainNode, answer: FitFinished
+) -> None:
+    assert give(node, *trials(0, 4), answer)[1:] == []
+
+
+def test_an_answer_that_nobody_asked_for_is_ignored(node: TrainNode) -> None:
+    assert give(node, finished(0)) == []
+    give(node, *trials(0, 4), finished(3))
+    assert len(give(node, finished(0))) == 1  # the one asked for still runs
+
+
+def test_a_roll_back_goes_to_the_parent_and_not_below_the_shipped(
+    node: TrainNode,
+) -> None:
+    assert give(node, roll_back()) == []
+    give(node, *trials(0, 4), finished(0), *trials(4, 7), finished(1, THIRD))
+    back = give(node, roll_back(), roll_back(), roll_back())
+    assert [
+        (one.model_hash, one.parent_hash, one.generation)
+        for one in back
+        if isinstance(one, ModelPromoted)
+    ] == [(OTHER, THIRD, 3), (SHIPPED, OTHER, 4)]
+
+
+def test_a_fit_from_a_model_that_was_rolled_back_is_not_used(node: TrainNode) -> None:
+    give(node, *trials(0, 4), finished(0), *trials(4, 7), roll_back())
+    assert give(node, finished(1, THIRD)) == []
+
+
+def test_a_pulse_marked_bad_is_not_in_the_next_request(node: TrainNode) -> None:
+    corrected = trial(1, revision=1, is_learnt=False)
+    (request,) = give(node, trial(0), trial(1), corrected, *trials(2, 5))
+    assert isinstance(request, FitRequest)
+    assert request.n_trials == 4
+
+
+def test_an_older_revision_does_not_undo_a_newer_one(node: TrainNode) -> None:
+    corrected = trial(3, revision=1, is_learnt=False)
+    assert give(node, *trials(0, 3), corrected, trial(3)) == []
