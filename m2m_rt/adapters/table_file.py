@@ -1,6 +1,6 @@
 """Reads and writes an E-field table as one HDF5 file, with a hash of all it holds.
 
-Layout, version 1 (frames: `head` and `coil`; lengths mm; every dataset carries the
+Layout, version 2 (frames: `head` and `coil`; lengths mm; every dataset carries the
 attributes `unit` and `frame`; arrays little-endian, C order)::
 
     /                  format, format_version, name, planned_peak_v_per_m, self_error,
@@ -22,6 +22,14 @@ attributes `unit` and `frame`; arrays little-endian, C order)::
                        made_from
     /provenance/conductivities_s_per_m    one attribute a tissue
 
+and, where they were estimated (version 1 has none of them)::
+
+    /                  fem_rel_error
+    /bound             floor, inflation, n_fitted, n_calibrated
+        error_map (n_error, rank) float32
+    /uncertainty       conductivity_change, coil_rel_error, coil_source
+    /uncertainty/conductivity_rel_error   one attribute a tissue
+
 `content_sha256` is the SHA-256 of all that these are, sorted by path: for a dataset the
 line `path dtype shape` and its bytes, for an attribute (format and version apart) the
 line `path = value` with the value as JSON. It does not depend on compression, chunking
@@ -42,9 +50,12 @@ import numpy.typing as npt
 
 from m2m_rt.adapters.table_layout import (
     CONDUCTIVITIES,
+    CONDUCTIVITY_ERRORS,
     DATASETS,
     FORMAT,
     FORMAT_VERSION,
+    OPTIONAL_DATASETS,
+    READ_VERSIONS,
     Arrays,
     Attributes,
     Dataset,
@@ -62,7 +73,9 @@ MAX_BYTES = 2 * 1024**3
 CHUNK_BYTES = 1024**2
 
 GROUPS = ("/", "coil", "region", "region/scalp", "provenance", CONDUCTIVITIES)
-"""All groups that hold attributes."""
+"""All groups of every table that hold attributes."""
+
+OPTIONAL_GROUPS = ("bound", "uncertainty", CONDUCTIVITY_ERRORS)
 
 OF_THE_FILE = ("format", "format_version", "content_sha256")
 """Attributes of the file, not of the table."""
@@ -81,8 +94,9 @@ def write_table(table: EfieldTable, path: Path) -> EfieldTable:
     table_hash = content_sha256(arrays, attributes)
     partial = path.with_name(f"{path.name}.part")
     with _new_file(partial) as file:
-        for dataset in DATASETS:
-            _write_array(file, dataset, arrays[dataset.path])
+        for dataset in (*DATASETS, *OPTIONAL_DATASETS):
+            if dataset.path in arrays:
+                _write_array(file, dataset, arrays[dataset.path])
         for path_in_file, value in attributes.items():
             group, _, name = path_in_file.rpartition("/")
             file.require_group(group or "/").attrs[name] = value
@@ -160,19 +174,20 @@ def _write_array(file: h5py.File, dataset: Dataset, array: npt.NDArray[Any]) -> 
 
 def _check_format(file: h5py.File, path: Path) -> None:
     found = file.attrs.get("format", "none"), file.attrs.get("format_version", 0)
-    if found != (FORMAT, FORMAT_VERSION):
+    if found[0] != FORMAT or found[1] not in READ_VERSIONS:
         raise ConfigError(
             f"{path}: format",
             f"{found[0]!r} version {found[1]}",
-            f"{FORMAT!r} version {FORMAT_VERSION}",
+            f"{FORMAT!r} version {FORMAT_VERSION} or older",
         )
 
 
 def _load_arrays(file: h5py.File, path: Path) -> Arrays:
-    n_bytes = sum(_checked_node(file, dataset, path).nbytes for dataset in DATASETS)
+    present = [*DATASETS, *(d for d in OPTIONAL_DATASETS if d.path in file)]
+    n_bytes = sum(_checked_node(file, dataset, path).nbytes for dataset in present)
     if n_bytes > MAX_BYTES:
         raise DataError(f"{path}: arrays of {n_bytes} bytes, expected ≤ {MAX_BYTES}")
-    return {dataset.path: file[dataset.path][()] for dataset in DATASETS}
+    return {dataset.path: file[dataset.path][()] for dataset in present}
 
 
 def _checked_node(file: h5py.File, dataset: Dataset, path: Path) -> h5py.Dataset:
@@ -191,7 +206,7 @@ def _checked_node(file: h5py.File, dataset: Dataset, path: Path) -> h5py.Dataset
 
 def _attributes(file: h5py.File) -> Iterator[tuple[str, str | int | float]]:
     """Yield the table's single values by path, as plain Python values."""
-    for group in GROUPS:
+    for group in (*GROUPS, *(g for g in OPTIONAL_GROUPS if g in file)):
         for name, value in file[group].attrs.items():
             if name not in OF_THE_FILE:
                 plain = value.item() if isinstance(value, np.generic) else value

@@ -10,16 +10,20 @@ import numpy.typing as npt
 from m2m_rt.efield import (
     CoilField,
     EfieldTable,
+    ErrorBound,
     PlannedRegion,
     Provenance,
     RegionOfInterest,
     ScalpDistance,
+    Uncertainty,
 )
 from m2m_rt.errors import DataError
 from m2m_rt.geometry import rigid_fault
 
 FORMAT = "m2m_rt E-field table"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, 2)
+"""Version 1 has none of the parts that are optional now."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 """By path in the file, which is also the path of the field in `EfieldTable`."""
@@ -28,6 +32,9 @@ Attributes = dict[str, str | int | float]
 """By path in the file, the name last."""
 
 CONDUCTIVITIES = "provenance/conductivities_s_per_m"
+CONDUCTIVITY_ERRORS = "uncertainty/conductivity_rel_error"
+BY_TISSUE = (CONDUCTIVITIES, CONDUCTIVITY_ERRORS)
+"""Groups with one attribute a tissue."""
 
 PLAIN_ATTRIBUTES: dict[str, type[str] | type[int] | type[float]] = {
     "name": str,
@@ -47,7 +54,21 @@ PLAIN_ATTRIBUTES: dict[str, type[str] | type[int] | type[float]] = {
     "provenance/element_order": int,
     "provenance/made_from": str,
 }
-"""All but the conductivities, whose names are the head's tissues."""
+"""All that every table has, but those whose names are the head's tissues."""
+
+OPTIONAL_ATTRIBUTES: dict[str, type[str] | type[int] | type[float]] = {
+    "fem_rel_error": float,
+    "bound/floor": float,
+    "bound/inflation": float,
+    "bound/n_fitted": int,
+    "bound/n_calibrated": int,
+    "uncertainty/conductivity_change": float,
+    "uncertainty/coil_rel_error": float,
+    "uncertainty/coil_source": str,
+}
+"""Those of one group are there together or not at all."""
+
+MAY_BE_NAN = ("uncertainty/coil_rel_error",)
 
 MUST_BE_POSITIVE = (
     "planned_peak_v_per_m",
@@ -56,7 +77,9 @@ MUST_BE_POSITIVE = (
     "region/max_tilt_deg",
     "region/max_winding_mm",
     "region/scalp/spacing_mm",
+    "bound/inflation",
 )
+"""Where they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +117,65 @@ DATASETS = (
     Dataset("roi/box_from_head", "<f8", (4, 4), "voxel per mm", "head"),
 )
 
+OPTIONAL_DATASETS = (
+    Dataset("bound/error_map", "<f4", ("n_error", "rank"), "V/m per A/µs", "none"),
+)
+
 
 def arrays_of(table: EfieldTable) -> Arrays:
     """Return a table's arrays by path, in the file's number types."""
-    return {d.path: np.asarray(_field(table, d.path), d.dtype) for d in DATASETS}
+    present = [d for d in OPTIONAL_DATASETS if _has(table, d.path)]
+    return {
+        d.path: np.asarray(_field(table, d.path), d.dtype)
+        for d in (*DATASETS, *present)
+    }
 
 
 def attributes_of(table: EfieldTable) -> Attributes:
     """Return a table's single values by path."""
-    found = {path: kind(_field(table, path)) for path, kind in PLAIN_ATTRIBUTES.items()}
-    for tissue, sigma in table.provenance.conductivities_s_per_m.items():
-        found[f"{CONDUCTIVITIES}/{tissue}"] = float(sigma)
+    optional = {p: k for p, k in OPTIONAL_ATTRIBUTES.items() if _has(table, p)}
+    kinds = PLAIN_ATTRIBUTES | optional
+    found = {path: kind(_field(table, path)) for path, kind in kinds.items()}
+    for group in BY_TISSUE:
+        by_tissue = _field(table, group) if _has(table, group) else {}
+        for tissue, value in by_tissue.items():
+            found[f"{group}/{tissue}"] = float(value)
     return found
 
 
 def table_of(arrays: Arrays, attributes: Attributes, *, table_hash: str) -> EfieldTable:
     """Return the table of checked arrays and attributes."""
-    tree: dict[str, Any] = {"provenance": {"conductivities_s_per_m": {}}}
-    for path, value in {**arrays, **attributes}.items():
-        *groups, name = path.split("/")
-        branch = tree
-        for group in groups:
-            branch = branch.setdefault(group, {})
-        branch[name] = value
+    tree = _tree_of({**arrays, **attributes})
     region, roi = tree.pop("region"), tree.pop("roi")
+    provenance = {"conductivities_s_per_m": {}} | tree.pop("provenance")
+    bound, uncertainty = tree.pop("bound", None), tree.pop("uncertainty", None)
     nx, ny, nz = roi.pop("box_shape").tolist()
     return EfieldTable(
         coil=CoilField(**tree.pop("coil")),
         region=PlannedRegion(scalp=ScalpDistance(**region.pop("scalp")), **region),
         roi=RegionOfInterest(box_shape=(nx, ny, nz), **roi),
-        provenance=Provenance(**tree.pop("provenance")),
+        provenance=Provenance(**provenance),
         table_hash=table_hash,
+        bound=None if bound is None else ErrorBound(**bound),
+        uncertainty=None if uncertainty is None else _uncertainty_of(uncertainty),
         **tree,
     )
+
+
+def _tree_of(by_path: dict[str, Any]) -> dict[str, Any]:
+    """Return nested dictionaries, one a group."""
+    tree: dict[str, Any] = {}
+    for path, value in by_path.items():
+        *groups, name = path.split("/")
+        branch = tree
+        for group in groups:
+            branch = branch.setdefault(group, {})
+        branch[name] = value
+    return tree
+
+
+def _uncertainty_of(branch: dict[str, Any]) -> Uncertainty:
+    return Uncertainty(**({"conductivity_rel_error": {}} | branch))
 
 
 def check_table(arrays: Arrays, attributes: Attributes, *, where: str) -> None:
@@ -137,6 +186,7 @@ def check_table(arrays: Arrays, attributes: Attributes, *, where: str) -> None:
     DataError
         Naming `where`, the array or attribute, what was found and expected.
     """
+    _check_parts(arrays, attributes, where)
     _check_attributes(attributes, where)
     _check_shapes(arrays, where)
     for path, array in arrays.items():
@@ -154,26 +204,45 @@ def _field(table: EfieldTable, path: str) -> Any:  # noqa: ANN401 - any field's 
     return attrgetter(path.replace("/", "."))(table)
 
 
+def _has(table: EfieldTable, path: str) -> bool:
+    """Say whether the optional part that a path leads to is there."""
+    return getattr(table, path.split("/")[0]) is not None
+
+
 def _check_attributes(attributes: Attributes, where: str) -> None:
-    for path, kind in PLAIN_ATTRIBUTES.items():
+    optional = {p: k for p, k in OPTIONAL_ATTRIBUTES.items() if p in attributes}
+    for path, kind in (PLAIN_ATTRIBUTES | optional).items():
         if not isinstance(attributes.get(path), kind):
             found = repr(attributes.get(path, "nothing"))
             raise DataError(f"{where}: {path}: found {found}, expected {kind.__name__}")
     for path, value in attributes.items():
-        if path not in PLAIN_ATTRIBUTES and not path.startswith(f"{CONDUCTIVITIES}/"):
-            raise DataError(f"{where}: {path}: unknown attribute")
-        if isinstance(value, float) and not np.isfinite(value):
+        if isinstance(value, float) and not (np.isfinite(value) or path in MAY_BE_NAN):
             raise DataError(f"{where}: {path}: found {value}, expected a finite number")
     for path in MUST_BE_POSITIVE:
-        value = attributes[path]
+        value = attributes.get(path, 1.0)
         if not (isinstance(value, float) and value > 0.0):
             raise DataError(f"{where}: {path}: found {value}, expected > 0")
+
+
+def _check_parts(arrays: Arrays, attributes: Attributes, where: str) -> None:
+    """Check that nothing is unknown and no optional group is there in part."""
+    parts = {path.split("/")[0] for path in (*arrays, *attributes)}
+    for path in attributes:
+        known = path in PLAIN_ATTRIBUTES or path in OPTIONAL_ATTRIBUTES
+        if not known and path.rpartition("/")[0] not in BY_TISSUE:
+            raise DataError(f"{where}: {path}: unknown attribute")
+    optional = (*OPTIONAL_ATTRIBUTES, *(d.path for d in OPTIONAL_DATASETS))
+    for path in optional:
+        if path.split("/")[0] in parts and path not in arrays | attributes:
+            raise DataError(
+                f"{where}: {path}: found nothing, expected it with the rest"
+            )
 
 
 def _check_shapes(arrays: Arrays, where: str) -> None:
     """Check number types and that lengths of one name agree."""
     lengths: dict[str, int] = {}
-    for dataset in DATASETS:
+    for dataset in (*DATASETS, *(d for d in OPTIONAL_DATASETS if d.path in arrays)):
         array = arrays[dataset.path]
         if array.dtype.str != dataset.dtype:
             raise DataError(

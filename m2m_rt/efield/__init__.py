@@ -7,10 +7,12 @@ from m2m_rt.efield.region import PoseFault, RegionGuard
 from m2m_rt.efield.table import (
     CoilField,
     EfieldTable,
+    ErrorBound,
     PlannedRegion,
     Provenance,
     RegionOfInterest,
     ScalpDistance,
+    Uncertainty,
 )
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "CoilField",
     "EfieldLookup",
     "EfieldTable",
+    "ErrorBound",
     "FieldAnswer",
     "NrpSettings",
     "PlannedRegion",
@@ -26,6 +29,7 @@ __all__ = [
     "RegionGuard",
     "RegionOfInterest",
     "ScalpDistance",
+    "Uncertainty",
     "draw_pose",
     "neural_response",
     "roi_volume",

@@ -1,9 +1,8 @@
-"""The compiled inner loops of a query: guard of the region, gather, combination.
+"""The compiled inner loops that judge a pose: rigid, placed in the region, clear.
 
 They live in one file, and take settings as arguments, because numba's on-disk cache
 notices changes of a function's own file only. Nothing here is compiled with
-`fastmath`, no sum is reordered and no BLAS is called, so an answer depends neither on
-how memory is aligned nor on thread counts: the same input gives the same bytes.
+`fastmath` and no sum is reordered: the same input gives the same bytes.
 """
 
 from typing import NamedTuple
@@ -12,8 +11,6 @@ import numpy as np
 from numba import njit
 
 from m2m_rt.units import F32, F64, I64
-
-Vector = tuple[np.float32, np.float32, np.float32]
 
 OK = 0
 NOT_FINITE = 1
@@ -39,7 +36,7 @@ class Grid(NamedTuple):
     nodes_per_mm: float
 
     values: F32
-    """(nx, ny, nz) or (nx, ny, nz, 3)"""
+    """(nx, ny, nz)"""
 
 
 class Guard(NamedTuple):
@@ -56,7 +53,7 @@ class Guard(NamedTuple):
     of the winding mm, largest entry of RᵀR − 1."""
 
     winding_mm: F64
-    """(n, 3), coil frame."""
+    """(3, n), coil frame: rows of x, y and z, so that loops over n vectorise."""
 
     scalp: Grid
     """Signed distance in the head frame, mm, positive outside."""
@@ -161,6 +158,30 @@ def _judge_placement(pose: F64, guard: Guard) -> int:
 
 
 @njit(cache=True)
+def _grid_places(pose: F64, points_mm: F64, grid: Grid, at: F64) -> int:
+    """Write places in grid units, clamped to the grid's box, into `at` (3, n).
+
+    Return how many points lie inside; a flag for each is left in row 3.
+    """
+    px, py, pz = points_mm[0], points_mm[1], points_mm[2]
+    n_inside = 0
+    at[3] = 1.0
+    for axis in range(3):
+        r0, r1, r2, shift = pose[axis, 0], pose[axis, 1], pose[axis, 2], pose[axis, 3]
+        origin_mm, last = grid.origin_mm[axis], grid.values.shape[axis] - 1.0
+        along, inside = at[axis], at[3]
+        for point in range(px.size):
+            place = r0 * px[point] + r1 * py[point] + r2 * pz[point] + shift
+            place = (place - origin_mm) * grid.nodes_per_mm
+            clamped = min(max(place, 0.0), last)
+            inside[point] *= 1.0 if clamped == place else 0.0
+            along[point] = clamped
+    for point in range(px.size):
+        n_inside += int(at[3, point])
+    return n_inside
+
+
+@njit(cache=True)
 def winding_distances(pose: F64, guard: Guard) -> tuple[float, float]:
     """Return the least possible and the least known winding-scalp distance, mm.
 
@@ -168,20 +189,13 @@ def winding_distances(pose: F64, guard: Guard) -> tuple[float, float]:
     point of the grid's box, which holds the scalp. So the place clamped to the box is
     safe for "too near"; for "too far" only the points inside count.
     """
-    point_mm, at = np.empty(3), np.empty(3)
-    scalp = guard.scalp
+    at = np.empty((4, guard.winding_mm.shape[1]))
+    n_inside = _grid_places(pose, guard.winding_mm, guard.scalp, at)
     possible, known = np.inf, np.inf
-    for point in range(guard.winding_mm.shape[0]):
-        p = guard.winding_mm[point]
-        for axis in range(3):
-            r = pose[axis]
-            point_mm[axis] = r[0] * p[0] + r[1] * p[1] + r[2] * p[2] + r[3]
-        inside = to_grid(scalp, point_mm, at)
-        for axis in range(3):
-            at[axis] = min(max(at[axis], 0.0), scalp.values.shape[axis] - 1.0)
-        distance = interpolate(scalp.values, at)
+    for point in range(at.shape[1]):
+        distance = interpolate(guard.scalp.values, at[:3, point])
         possible = min(possible, distance)
-        if inside:
+        if n_inside == at.shape[1] or at[3, point] > 0.0:
             known = min(known, distance)
     return possible, known
 
@@ -201,97 +215,7 @@ def judge(pose: F64, guard: Guard) -> int:
 
 
 @njit(cache=True)
-def _blend(values: F32, x: int, y: int, z: int, weights: F32) -> Vector:
-    """Return the weighted sum of the vectors at the eight corners of a cell."""
-    bx = by = bz = np.float32(0.0)
-    for corner in range(8):
-        v = values[x + (corner >> 2), y + ((corner >> 1) & 1), z + (corner & 1)]
-        bx += weights[corner] * v[0]
-        by += weights[corner] * v[1]
-        bz += weights[corner] * v[2]
-    return bx, by, bz
-
-
-@njit(cache=True)
-def gather(pose: F64, sensors_mm: F64, coil: Grid, b: F32) -> int:
-    """Write the coil's B at the sensors, head-frame components, into `b`.
-
-    A sensor beyond the coil's grid ends it: nothing is extrapolated.
-    """
-    weights = np.empty(8, np.float32)
-    at = np.empty(3)
-    point_mm = np.empty(3)
-    turn = pose.astype(np.float32)
-    for sensor in range(sensors_mm.shape[0]):
-        s = sensors_mm[sensor]
-        dx, dy, dz = s[0] - pose[0, 3], s[1] - pose[1, 3], s[2] - pose[2, 3]
-        for axis in range(3):
-            point_mm[axis] = (
-                pose[0, axis] * dx + pose[1, axis] * dy + pose[2, axis] * dz
-            )
-        if not to_grid(coil, point_mm, at):
-            return OUTSIDE_COIL_GRID
-        x = _node_below(at[0], coil.values.shape[0])
-        y = _node_below(at[1], coil.values.shape[1])
-        z = _node_below(at[2], coil.values.shape[2])
-        u, v, w = at[0] - x, at[1] - y, at[2] - z
-        for corner in range(8):
-            along = (u if corner & 4 else 1 - u) * (v if corner & 2 else 1 - v)
-            weights[corner] = along * (w if corner & 1 else 1 - w)
-        bx, by, bz = _blend(coil.values, x, y, z, weights)
-        for axis in range(3):
-            t = turn[axis]
-            b[3 * sensor + axis] = t[0] * bx + t[1] * by + t[2] * bz
-    return OK
-
-
-@njit(cache=True)
-def prepare(pose: F64, guard: Guard, sensors_mm: F64, coil: Grid, b: F32) -> int:
-    """Judge a pose and, if it is allowed, write B (3 · n_sensors,) into `b`."""
-    fault = judge(pose, guard)
-    return fault if fault != OK else gather(pose, sensors_mm, coil, b)
-
-
-@njit(cache=True)
-def gather_all(
-    poses: F64, guard: Guard, sensors_mm: F64, coil: Grid, codes: I64
-) -> F32:
-    """Judge poses (n, 4, 4), write their codes, return B (n, 3 · n_sensors).
-
-    The row of a refused pose is zero.
-    """
-    b = np.zeros((poses.shape[0], 3 * sensors_mm.shape[0]), np.float32)
+def judge_all(poses: F64, guard: Guard, codes: I64) -> None:
+    """Write the code of each pose (n, 4, 4) into `codes` (n,)."""
     for row in range(poses.shape[0]):
-        codes[row] = prepare(poses[row], guard, sensors_mm, coil, b[row])
-        if codes[row] != OK:
-            b[row] = 0.0
-    return b
-
-
-@njit(cache=True)
-def combine(rows: F32, weights: F32, out: F32) -> None:
-    """Write the weighted sum of matrix rows into `out`, four rows a pass.
-
-    Element by element, so it vectorises without reordering any sum, and it is as fast
-    as a BLAS matrix-vector product: both are bound by memory.
-    """
-    out[:] = 0.0
-    whole = rows.shape[0] - rows.shape[0] % 4
-    for k in range(0, whole, 4):
-        a0, a1, a2, a3 = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
-        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        for i in range(out.size):
-            out[i] += (a0[i] * w0 + a1[i] * w1) + (a2[i] * w2 + a3[i] * w3)
-    for k in range(whole, rows.shape[0]):
-        for i in range(out.size):
-            out[i] += rows[k, i] * weights[k]
-
-
-@njit(cache=True)
-def field(project_t: F32, basis_t: F32, b: F32) -> F32:
-    """Return E (3 · n_roi,) of B (3 · n_sensors,): basis @ (project @ B)."""
-    coefficients = np.empty(project_t.shape[1], np.float32)
-    combine(project_t, b, coefficients)
-    efield = np.empty(basis_t.shape[1], np.float32)
-    combine(basis_t, coefficients, efield)
-    return efield
+        codes[row] = judge(poses[row], guard)

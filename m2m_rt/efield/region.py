@@ -97,7 +97,7 @@ class RegionGuard:
             self.planned_centre_mm,
             self.planned_outward,
             np.array(limits, np.float64),
-            np.array(winding_mm, np.float64),
+            np.array(np.transpose(winding_mm), np.float64, order="C"),
             scalp,
         )
         """For the kernels."""

@@ -1,5 +1,6 @@
 """What an E-field table holds: one head, one coil, one region of allowed poses."""
 
+import math
 from dataclasses import dataclass
 
 from m2m_rt.units import F32, F64, I64
@@ -103,6 +104,53 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorBound:
+    """How the table's own error is estimated from a query's coefficients c.
+
+    Bound of ‖error‖ / ‖E‖: inflation · √(‖error_map @ c‖² / ‖c‖² + floor²). The basis
+    has orthonormal columns, so ‖c‖ is ‖E‖.
+    """
+
+    error_map: F32
+    """(n_error, rank): fitted on direct solves; V/m per A/µs of error by component."""
+
+    floor: float
+    """Relative error that the map leaves unexplained, root mean square."""
+
+    inflation: float
+    """Makes the estimate a bound: the conformal quantile over direct solves at other
+    poses, and a margin."""
+
+    n_fitted: int
+    """Direct solves that the map was fitted on."""
+
+    n_calibrated: int
+    """Direct solves that the inflation was taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """What neither the table's bound nor its mesh's error covers."""
+
+    conductivity_change: float
+    """Relative change that each tissue's conductivity was given, up and down."""
+
+    conductivity_rel_error: dict[str, float]
+    """By tissue: the larger relative L2 change of E at the planned pose."""
+
+    coil_rel_error: float
+    """Relative difference of the coil's B from a measured coil's; NaN if not known."""
+
+    coil_source: str
+    """Where that figure comes from."""
+
+    @property
+    def conductivity_total(self) -> float:
+        """Root sum of squares over tissues: they are taken as independent."""
+        return math.hypot(*self.conductivity_rel_error.values())
+
+
+@dataclass(frozen=True, slots=True)
 class EfieldTable:
     """Precomputed field per unit dI/dt: E = basis @ (project @ B at the sensors)."""
 
@@ -137,3 +185,13 @@ class EfieldTable:
 
     singular_values: F64
     """Of the source modes and after them of the reduced basis, for the report."""
+
+    bound: ErrorBound | None = None
+    """None in tables made before bounds were: their answers carry NaN."""
+
+    fem_rel_error: float | None = None
+    """Median relative L2 error of the table's own finite elements against a refined
+    reference; None if it has not been measured."""
+
+    uncertainty: Uncertainty | None = None
+    """None if it has not been estimated."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from m2m_rt.adapters.table_file import MAX_BYTES, read_table, write_table
 from m2m_rt.efield import EfieldTable
 from m2m_rt.errors import ConfigError, DataError
+from m2m_rt.units import F32
 from tests.support.efield import make_synthetic_table
 
 TABLE = make_synthetic_table()
@@ -95,7 +96,7 @@ def test_every_dataset_says_its_unit_and_frame(good: Path) -> None:
 
     with h5py.File(good) as file:
         file.visititems(look)
-    assert len(found) == 15
+    assert len(found) == 16
 
 
 def test_writing_replaces_a_file_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -119,14 +120,35 @@ def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def set_version(file: h5py.File) -> None:
-    file.attrs["format_version"] = 2
+    file.attrs["format_version"] = 3
 
 
 def test_file_of_a_later_version_is_refused_naming_both(
     good: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"version 2, expected .* version 1"):
+    with pytest.raises(ConfigError, match=r"version 3, expected .* version 2"):
         read_table(edited(good, tmp_path, set_version))
+
+
+def set_first_version(file: h5py.File) -> None:
+    file.attrs["format_version"] = 1
+
+
+def test_file_of_the_first_version_is_read_without_a_bound(tmp_path: Path) -> None:
+    old = replace(TABLE, bound=None, fem_rel_error=None, uncertainty=None)
+    written = write_table(old, tmp_path / "old.h5")
+    read = read_table(edited(tmp_path / "old.h5", tmp_path, set_first_version))
+    assert read.table_hash == written.table_hash
+    assert (read.bound, read.fem_rel_error, read.uncertainty) == (None, None, None)
+
+
+def test_coil_error_that_is_not_known_is_kept_as_not_known(tmp_path: Path) -> None:
+    assert TABLE.uncertainty is not None
+    unknown = replace(TABLE.uncertainty, coil_rel_error=float("nan"))
+    write_table(replace(TABLE, uncertainty=unknown), tmp_path / "table.h5")
+    read = read_table(tmp_path / "table.h5").uncertainty
+    assert read is not None
+    assert np.isnan(read.coil_rel_error)
 
 
 def change_value(file: h5py.File) -> None:
@@ -151,6 +173,10 @@ def change_frame(file: h5py.File) -> None:
 
 def remove_dataset(file: h5py.File) -> None:
     del file["roi/normals"]
+
+
+def remove_half_of_the_bound(file: h5py.File) -> None:
+    del file["bound/error_map"]
 
 
 def remove_hash(file: h5py.File) -> None:
@@ -179,6 +205,7 @@ def swell(file: h5py.File) -> None:
         (change_unit, r"sensors_mm.*\('m', 'head'\), expected \('mm', 'head'\)"),
         (change_frame, "roi/points_mm.*'mri'"),
         (remove_dataset, "roi/normals: found no such dataset"),
+        (remove_half_of_the_bound, "content_sha256"),
         (remove_hash, "content_sha256"),
         (remove_group, "provenance"),
         (swell, f"expected ≤ {MAX_BYTES}"),
@@ -203,6 +230,11 @@ def with_box_index(table: EfieldTable, index: int) -> EfieldTable:
     return replace(table, roi=replace(table.roi, box_index=box_index))
 
 
+def with_bound(table: EfieldTable, **changes: float | F32) -> EfieldTable:
+    assert table.bound is not None
+    return replace(table, bound=replace(table.bound, **changes))
+
+
 def with_sheared_pose(table: EfieldTable) -> EfieldTable:
     pose = table.region.planned_head_from_coil.copy()
     pose[0, 1] += 0.1
@@ -222,6 +254,9 @@ def with_sheared_pose(table: EfieldTable) -> EfieldTable:
         (replace(TABLE, coil=replace(TABLE.coil, spacing_mm=-4.0)), "coil/spacing_mm"),
         (with_box_index(TABLE, 32), "roi/box_index"),
         (with_box_index(TABLE, -2), "roi/box_index"),
+        (with_bound(TABLE, floor=float("nan")), "bound/floor: found nan"),
+        (with_bound(TABLE, inflation=-1.0), "bound/inflation: found -1.0"),
+        (with_bound(TABLE, error_map=TABLE.basis[:2, 1:]), "bound/error_map: found sh"),
         (with_sheared_pose(TABLE), "planned_head_from_coil: shear or scale"),
     ],
 )

@@ -10,10 +10,12 @@ import numpy as np
 from m2m_rt.efield import (
     CoilField,
     EfieldTable,
+    ErrorBound,
     PlannedRegion,
     Provenance,
     RegionOfInterest,
     ScalpDistance,
+    Uncertainty,
 )
 from m2m_rt.units import F32, F64, I64
 
@@ -49,6 +51,20 @@ def make_synthetic_table(
         provenance=_provenance(),
         table_hash="",
         singular_values=np.geomspace(1.0, 1e-4, rank),
+        bound=ErrorBound(
+            error_map=(0.003 * rng.normal(size=(4, rank))).astype(np.float32),
+            floor=0.0005,
+            inflation=1.2,
+            n_fitted=60,
+            n_calibrated=40,
+        ),
+        fem_rel_error=0.1,
+        uncertainty=Uncertainty(
+            conductivity_change=0.25,
+            conductivity_rel_error={"scalp": 0.01, "skull": 0.02},
+            coil_rel_error=0.09,
+            coil_source="nothing: numbers for tests",
+        ),
     )
 
 

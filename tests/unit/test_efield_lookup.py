@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from m2m_rt.efield import EfieldLookup, EfieldTable, PoseFault, draw_pose
+from m2m_rt.efield.lookup import POSES_A_BLOCK
+from m2m_rt.errors import DataError
 from m2m_rt.units import F32, F64
 from tests.support.efield import make_synthetic_table
 
@@ -63,6 +65,64 @@ def test_batch_refuses_the_same_poses_with_the_same_reasons() -> None:
     assert answers.reasons == tuple(LOOKUP.query(pose).reason for pose in poses)
     assert answers.valid.tolist() == [True, False, False, True]
     assert not answers.unit_efield_v_per_m[[1, 2]].any()
+
+
+def reference_bound(pose: F64) -> float:
+    """Return the stated formula on the answer itself, in float64."""
+    bound = TABLE.bound
+    assert bound is not None
+    coefficients = np.linalg.lstsq(
+        TABLE.basis.astype(float), field(LOOKUP, pose).ravel().astype(float), rcond=None
+    )[0]
+    error = np.linalg.norm(bound.error_map.astype(float) @ coefficients)
+    size = np.linalg.norm(coefficients)
+    return bound.inflation * float(np.hypot(error / size, bound.floor))
+
+
+def test_bound_is_the_formula_that_the_table_states() -> None:
+    for pose in POSES:
+        answer = LOOKUP.query(pose)
+        # float32 coefficients
+        assert answer.table_rel_error == pytest.approx(reference_bound(pose), rel=1e-4)
+
+
+def test_batch_has_the_bounds_of_single_queries_and_none_where_refused() -> None:
+    poses = POSES.copy()
+    poses[5, 0, 3] = np.nan
+    expected = [LOOKUP.query(pose).table_rel_error for pose in poses]
+    found = LOOKUP.query_batch(poses).table_rel_error
+    assert np.isnan(expected).nonzero()[0].tolist() == [5]
+    # the same float32 sums in another order
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_table_without_a_bound_answers_with_no_number() -> None:
+    lookup = EfieldLookup(replace(TABLE, bound=None))
+    assert lookup.query(POSES[0]).valid
+    assert np.isnan(lookup.query(POSES[0]).table_rel_error)
+    assert np.isnan(lookup.query_batch(POSES).table_rel_error).all()
+
+
+def test_batch_longer_than_a_block_agrees_with_single_queries() -> None:
+    poses = np.concatenate([POSES] * 8)[: 2 * POSES_A_BLOCK + 5]
+    found = LOOKUP.query_batch(poses).unit_efield_v_per_m
+    for row in (0, POSES_A_BLOCK - 1, POSES_A_BLOCK, len(poses) - 1):
+        # the same float32 sums in another order
+        assert relative_l2(found[row], field(LOOKUP, poses[row])) < 1e-5
+
+
+def test_batch_fills_the_buffer_it_is_given() -> None:
+    out = np.full((len(POSES), 200, 3), np.nan, np.float32)
+    answers = LOOKUP.query_batch(POSES, out=out)
+    assert answers.unit_efield_v_per_m is out
+    fresh = LOOKUP.query_batch(POSES).unit_efield_v_per_m
+    np.testing.assert_array_equal(out, fresh)
+
+
+@pytest.mark.parametrize("shape", [(39, 200, 3), (40, 600), (3, 200, 40)])
+def test_buffer_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match="out: found shape"):
+        LOOKUP.query_batch(POSES, out=np.empty(shape, np.float32))
 
 
 def test_batch_of_no_poses_is_empty() -> None:
