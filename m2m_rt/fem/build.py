@@ -36,6 +36,7 @@ from m2m_rt.fem.head import (
 )
 from m2m_rt.fem.mesh import HeadMesh, MesherSettings, mesh_sha256, outer_boundary
 from m2m_rt.fem.modes import (
+    Layer,
     ModeSettings,
     SourceModes,
     mode_fields,
@@ -102,6 +103,26 @@ class TableSetup:
     """Of the whole head; the source layer is one of its level sets."""
 
 
+@dataclass(frozen=True, slots=True)
+class ModeLayers:
+    """Where a head's field comes from and where it is told from."""
+
+    sources: Layer
+    sensors: Layer
+    modes: SourceModes
+
+
+@dataclass(frozen=True, slots=True)
+class SolvedModes:
+    """The modes' fields, by whatever solver."""
+
+    layers: ModeLayers
+    efield: F64
+    """(3 · n_roi, n_modes): V/m per A/µs, point-major."""
+
+    provenance: Provenance
+
+
 def build_demo_table(
     settings: BuildSettings, cache_folder: Path, report: Report
 ) -> BuiltTable:
@@ -122,8 +143,8 @@ def build_table(
     coil = demo_coil()
     report("region and scalp", 0.0)
     roi = motor_roi(head, mesh, settings.roi)
-    scalp = _scalp_distance(mesh)
-    region = plan_region(_scalp_box(mesh, hand_knob_mm(head)), coil, hand_knob_mm(head))
+    scalp = scalp_distance(mesh)
+    region = plan_region(scalp_box(mesh, hand_knob_mm(head)), coil, hand_knob_mm(head))
     report("assembly and factorisation", 0.0)
     model = head_model(mesh, roi.points_mm, order=settings.element_order)
     setup = TableSetup(head.name, DEMO_HEAD_SOURCES, coil, region, roi, scalp)
@@ -141,17 +162,38 @@ def tabulate(
 ) -> EfieldTable:
     """Solve the modes, reduce them over the allowed poses, assemble the table."""
     report("sources and sensors", 0.0)
-    planned = setup.region.planned_head_from_coil
-    sources = source_layer(setup.scalp, planned[:3, 3], settings.modes)
-    sensors = sensor_layer(model.mesh, planned[:3, 3], settings.modes)
-    modes = source_modes(sources, sensors, settings.modes.n_modes)
+    layers = mode_layers(setup, model.mesh, settings)
     efield = mode_fields(
-        model, sources, modes, lambda part: report("source modes", part)
+        model,
+        layers.sources,
+        layers.modes,
+        lambda part: report("source modes", part),
     )
+    solved = SolvedModes(layers, efield, _provenance(setup, model))
+    return table_of_modes(setup, solved, settings, report)
+
+
+def mode_layers(
+    setup: TableSetup, mesh: HeadMesh, settings: BuildSettings
+) -> ModeLayers:
+    """Return sources around the head, sensors in it, and the modes between them."""
+    centre_mm = setup.region.planned_head_from_coil[:3, 3]
+    sources = source_layer(setup.scalp, centre_mm, settings.modes)
+    sensors = sensor_layer(mesh, centre_mm, settings.modes)
+    modes = source_modes(sources, sensors, settings.modes.n_modes)
+    return ModeLayers(sources, sensors, modes)
+
+
+def table_of_modes(
+    setup: TableSetup, solved: SolvedModes, settings: BuildSettings, report: Report
+) -> EfieldTable:
+    """Reduce the modes' fields over the allowed poses and assemble the table."""
+    planned = setup.region.planned_head_from_coil
+    modes, sensors = solved.layers.modes, solved.layers.sensors
     poses = _training_poses(setup, settings)
     training_b = _b_at_sensors(setup.coil, poses, sensors.points_mm, report)
     basis, project, singular = reduce_modes(
-        efield, modes.from_b, training_b, settings.modes.rank
+        solved.efield, modes.from_b, training_b, settings.modes.rank
     )
     planned_b = _b_at_sensors(
         setup.coil, planned[np.newaxis], sensors.points_mm, report
@@ -167,7 +209,7 @@ def tabulate(
         basis=basis.astype(np.float32),
         planned_peak_v_per_m=float(np.linalg.norm(planned_field, axis=1).max()),
         self_error=0.0,
-        provenance=_provenance(setup, model),
+        provenance=solved.provenance,
         table_hash="",
         singular_values=_spectrum(modes, singular, settings),
     )
@@ -183,13 +225,14 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
-def _scalp_distance(mesh: HeadMesh) -> ScalpDistance:
+def scalp_distance(mesh: HeadMesh) -> ScalpDistance:
+    """Return the distance to the scalp around the whole head."""
     scalp = outer_boundary(mesh, Tissue.SCALP)
     grid = grid_around(mesh.nodes_mm, margin_mm=12.0, spacing_mm=SCALP_GRID_MM)
     return signed_distance(scalp, grid)
 
 
-def _scalp_box(mesh: HeadMesh, middle_mm: F64) -> ScalpDistance:
+def scalp_box(mesh: HeadMesh, middle_mm: F64) -> ScalpDistance:
     """Return the distance in the box that the region's coils can be in."""
     corners = middle_mm + np.array((-1.0, 1.0))[:, None] * SCALP_HALF_BOX_MM
     grid = grid_around(corners, margin_mm=0.0, spacing_mm=SCALP_GRID_MM)

@@ -22,7 +22,7 @@ def plan_region(scalp: ScalpDistance, coil: CoilDipoles, knob_mm: F64) -> Planne
     """Return the region about the pose nearest to the hand knob.
 
     The coil is tangential to the scalp point nearest to the knob, with its handle
-    postero-lateral over the left hemisphere, so its y axis, the handle's prolongation,
+    postero-lateral over either hemisphere, so its y axis, the handle's prolongation,
     looks antero-medially.
     """
     outward = _gradient(scalp, knob_mm)
@@ -45,7 +45,7 @@ def plan_region(scalp: ScalpDistance, coil: CoilDipoles, knob_mm: F64) -> Planne
 
 
 def _tangential(centre_mm: F64, outward: F64) -> F64:
-    angle = np.radians(HANDLE_DEG)
+    angle = np.radians(-HANDLE_DEG if centre_mm[0] > 0.0 else HANDLE_DEG)
     antero_medial = np.array((np.sin(angle), np.cos(angle), 0.0))
     y_axis = antero_medial - (antero_medial @ outward) * outward
     y_axis /= np.linalg.norm(y_axis)
