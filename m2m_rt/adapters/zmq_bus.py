@@ -17,8 +17,8 @@ from m2m_rt.messages import Delivery, Message, StreamGap, decode
 from m2m_rt.ports import Clock, Received
 from m2m_rt.runtime import SequenceCheck
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""A refit request carries a whole session's trials; nothing else comes near it."""
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""More than a second of EMG, a hundred times what anything else needs."""
 
 QUEUE_LENGTH = 100_000
 """Messages a subscriber may lag behind before the publisher drops some: minutes."""
@@ -26,6 +26,7 @@ QUEUE_LENGTH = 100_000
 LOOPBACK = "tcp://127.0.0.1"
 
 _ROUND_MS = 50
+_MAX_KEY_BYTES = 256
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,16 @@ class BusPublisher:
         self._seen: Counter[bytes] = Counter()
 
     def publish(self, topic: str, frame: bytes) -> None:
-        """Send a frame to everyone who subscribed to the topic."""
+        """Send a frame to everyone who subscribed to the topic.
+
+        Raises
+        ------
+        DataError
+            If it is too large: a subscriber would end the connection without a word.
+        """
+        if len(frame) > MAX_MESSAGE_BYTES:
+            msg = f"{topic}: {len(frame)} bytes, at most {MAX_MESSAGE_BYTES}"
+            raise DataError(msg)
         self._socket.send(b"%b/%b\0%b" % (topic.encode(), self._daemon.encode(), frame))
 
     def wait_for_subscribers(
@@ -159,7 +169,7 @@ class BusSubscriber:
     def _open(self, *, conflate: bool = False) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.SUB)
         socket.setsockopt(zmq.RCVHWM, QUEUE_LENGTH)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES + _MAX_KEY_BYTES)
         if conflate:
             socket.setsockopt(zmq.CONFLATE, 1)
         self._poller.register(socket, zmq.POLLIN)
