@@ -32,8 +32,8 @@ class RefitSettings(
     """How far and how long a refit goes: about a second on one core."""
 
     n_steps: Annotated[int, Meta(gt=0)] = 150
-    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
-    hold: Annotated[float, Meta(gt=0)] = 0.05
+    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
+    hold: Annotated[float, Meta(gt=0)] = 0.2
     """Prior sd of a weight's change over the root mean square of its array."""
 
 

@@ -24,9 +24,11 @@ from m2m_rt.learning import (
     stack,
 )
 from m2m_rt.model import FLOOR_UV, MUSCLES, relative_efield
+from m2m_rt.nets import Trials, refit
 from m2m_rt.sim import (
     Cortex,
     SeedStream,
+    SubjectSettings,
     VirtualSubject,
     demo_design,
     draw_subject,
@@ -63,17 +65,19 @@ def predictor() -> OnnxPredictor:
     return OnnxPredictor(read_shipped_model(MODEL), expected_hash=model_hash)
 
 
-def record(seed: int) -> Recording:
+def record(
+    seed: int, *, how: SubjectSettings | None = None, n_pulses: int = N_PULSES
+) -> Recording:
     table = lookup().table
     planned_pose = table.region.planned_head_from_coil
     planned = lookup().query(planned_pose).unit_efield_v_per_m
     assert planned is not None
     cortex = Cortex(table.roi.points_mm, planned)
-    subject = draw_subject(subject_rng(seed, SeedStream.DEMO), cortex)
+    subject = draw_subject(subject_rng(seed, SeedStream.DEMO), cortex, how)
     rng = np.random.default_rng(seed)
     rmt = measure_rmt_pct_mso(subject, planned * np.float32(PER_PCT), rng)
     pulses = demo_design(
-        rng, lookup().guard, planned_head_from_coil=planned_pose, n_pulses=N_PULSES
+        rng, lookup().guard, planned_head_from_coil=planned_pose, n_pulses=n_pulses
     )
     poses = np.array([pulse.head_from_coil for pulse in pulses])
     unit = lookup().query_batch(poses).unit_efield_v_per_m
@@ -169,3 +173,20 @@ def test_every_pose_of_the_region_gets_a_sane_prediction() -> None:
     )
     assert np.all((predicted.mean > 0.0) & (predicted.mean < 5.0))
     assert np.all((predicted.sd > 0.0) & (predicted.sd < 3.0))
+
+
+def test_a_refit_helps_with_a_subject_unlike_the_population() -> None:
+    unlike = SubjectSettings(
+        direction_spread_deg=45.0,
+        subject_shift_mm=7.0,
+        muscle_shift_mm=5.0,
+        steepness=(3.5, 0.2),
+    )
+    recording = record(1, how=unlike, n_pulses=90)
+    trials = Trials(
+        relative_efield=recording.relative,
+        log10_uv=recording.log10_uv,
+        valid=np.ones(recording.log10_uv.shape, np.bool_),
+    )
+    result = refit(read_shipped_model(MODEL), trials, n_held_out=30, seed=1)
+    assert result.candidate_score > result.incumbent_score + 0.02
