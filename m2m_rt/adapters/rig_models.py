@@ -1,11 +1,14 @@
 """A session's models as its rig needs them: of its table, with its muscles only."""
 
+import re
 from collections.abc import Sequence
 
 from m2m_rt.adapters.onnx_predictor import ModelFolder, OnnxPredictor
 from m2m_rt.errors import ModelRefused
 from m2m_rt.learning import LastLayerPrior, select_muscles
 from m2m_rt.units import F32
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class SelectedMuscles:
@@ -54,6 +57,8 @@ class RigModels:
             If the file is missing, changed or fails a check, or the model was made for
             another table or other muscles.
         """
+        if not _SHA256.fullmatch(model_hash):
+            raise ModelRefused(f"{model_hash!r} is no sha256: it names no model")
         model = self._folder.load(model_hash)
         if model.contract.table_hash != self._table_hash:
             found = f"made for table {model.contract.table_hash[:12]}"

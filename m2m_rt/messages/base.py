@@ -49,14 +49,16 @@ def pack_f64(values: F64) -> Array:
 def unpack_f32(array: Array) -> F32:
     """Return the values as a read-only float32 view of the message's bytes."""
     flat = np.frombuffer(array.data, dtype=array.dtype)
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
+    # A float64 beyond float32 becomes infinite; a NaN stays one, of whichever kind.
+    with np.errstate(over="ignore", invalid="ignore"):
         return flat.astype(np.float32, copy=False).reshape(array.shape)
 
 
 def unpack_f64(array: Array) -> F64:
     """Return the values as float64, read-only if they travelled as such."""
     flat = np.frombuffer(array.data, dtype=array.dtype)
-    return flat.astype(np.float64, copy=False).reshape(array.shape)
+    with np.errstate(invalid="ignore"):  # a NaN stays one, of whichever kind
+        return flat.astype(np.float64, copy=False).reshape(array.shape)
 
 
 def require_finite(**named: float | Iterable[float | None] | None) -> None:

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 from m2m_rt.errors import DataError
 from m2m_rt.messages import (
     MESSAGE_TYPES,
+    Array,
     Message,
     StimulatorReceived,
     decode,
     encode,
     tag_of,
+    unpack_f32,
+    unpack_f64,
 )
 from m2m_rt.units import RigNs
-from tests.support.messages import messages, messages_of
+from tests.support.messages import arrays, messages, messages_of
 
 
 @pytest.mark.parametrize("message_type", MESSAGE_TYPES, ids=lambda one: one.__name__)
@@ -76,6 +79,11 @@ def test_an_unknown_version_is_refused(message: Message) -> None:
 def test_deep_and_boundless_frames_are_refused(opening: bytes) -> None:
     with pytest.raises(DataError):
         decode(opening * 100_000)
+
+
+@given(array=arrays())
+def test_an_array_is_unpacked_whatever_its_bits(array: Array) -> None:
+    assert unpack_f32(array).shape == unpack_f64(array).shape == array.shape
 
 
 def test_a_raw_value_that_is_not_a_number_travels() -> None:

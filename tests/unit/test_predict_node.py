@@ -238,7 +238,7 @@ def test_a_model_that_is_missing_or_changed_is_not_used(
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     foreign = ModelFolder(tmp_path).store(model_bytes(0, table_hash="1" * 64))
-    for model_hash in ("f" * 64, other, foreign):
+    for model_hash in ("f" * 64, other, foreign, "", "../x", "\0"):
         assert desk.give(promoted(1002, model_hash)) == []
         after = desk.predict(pose_at(1003))
         assert after.model_hash == before.model_hash
