@@ -98,17 +98,6 @@ def test_a_candidate_never_sees_the_held_out_trials() -> None:
     assert first.candidate_score != second.candidate_score
 
 
-def test_a_refit_helps_when_the_parent_is_wrong_about_everyone() -> None:
-    trials = draw_trials(5, 60)
-    shifted = Trials(
-        relative_efield=trials.relative_efield,
-        log10_uv=trials.log10_uv + trials.relative_efield[:, :1, 0],
-        valid=np.ones(trials.valid.shape, np.bool_),
-    )
-    result = refit(small_model(), shifted, n_held_out=20, seed=1)
-    assert result.candidate_score > result.incumbent_score
-
-
 def test_a_refit_without_anything_to_score_is_refused() -> None:
     with pytest.raises(DataError):
         refit(small_model(), draw_trials(6, 5), n_held_out=5, seed=1)
