@@ -56,11 +56,13 @@ def store_models(folder: Path, *seeds: int) -> tuple[str, ...]:
     return tuple(models.store(model_bytes(seed)) for seed in seeds)
 
 
-def predict_node(folder: Path, muscles: Sequence[str] = MUSCLES) -> PredictNode:
+def predict_node(
+    folder: Path, muscles: Sequence[str] = MUSCLES, rmt_pct_mso: float = 50.0
+) -> PredictNode:
     """Return a fresh node that begins with model 0; others may lie in the folder."""
     (model_hash,) = store_models(folder, 0)
     models = RigModels(ModelFolder(folder), table_hash=TABLE_HASH, muscles=muscles)
-    settings = PredictSettings(model_hash=model_hash, rmt_pct_mso=50.0)
+    settings = PredictSettings(model_hash=model_hash, rmt_pct_mso=rmt_pct_mso)
     return PredictNode(settings, small_lookup(), models)
 
 
