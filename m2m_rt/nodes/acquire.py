@@ -35,7 +35,6 @@ from m2m_rt.nodes.watchdog import Watchdog
 from m2m_rt.units import F32, F64, RigNs, duration_ns, to_ms
 
 _EMG, _MARKERS, _STIMULATOR = "emg", "markers", "stimulator"
-_WATCH, _PAIR = "watch", "pair"
 _KEPT_STAMPS_S = 1.0
 
 
@@ -78,8 +77,8 @@ class AcquireNode:
                 outputs = self._take_offset(message)
             case LinkChanged():
                 outputs = _broken_link(now_ns, message)
-            case Tick(name=name):
-                outputs = self._pair(now_ns) if name == _PAIR else self._watch(now_ns)
+            case Tick():
+                outputs = self._take_tick(now_ns, message.name)
             case SessionEvent(kind=SessionEventKind.STOPPING):
                 outputs = self._flush()
         return outputs
@@ -158,7 +157,7 @@ class AcquireNode:
             yield self._paired(one)
         due_ns = self._pairing.newly_due_ns()
         if due_ns is not None:
-            yield SetTimer(t_ns=now_ns, name=_PAIR, due_ns=due_ns)
+            yield SetTimer(t_ns=now_ns, name="pair", due_ns=due_ns)
 
     def _paired(self, one: PairedMep | Marker) -> MepMeasured | StreamGap:
         if isinstance(one, PairedMep):
@@ -190,10 +189,19 @@ class AcquireNode:
             self._offset_s[offset.stream] = offset.offset_s
         yield offset
 
+    def _take_tick(self, now_ns: RigNs, name: str) -> Iterable[Message]:
+        match name:
+            case "pair":
+                return self._pair(now_ns)
+            case "started" | "watch":
+                return self._watch(now_ns)
+            case _:
+                return ()
+
     def _watch(self, now_ns: RigNs) -> Iterable[Message]:
         yield from self._emg_watchdog.looked_at(now_ns)
         yield from self._stimulator_watchdog.looked_at(now_ns)
-        yield SetTimer(t_ns=now_ns, name=_WATCH, due_ns=now_ns + self._watch_every_ns)
+        yield SetTimer(t_ns=now_ns, name="watch", due_ns=now_ns + self._watch_every_ns)
 
     def _flush(self) -> Iterable[Message]:
         yield from self._blocks.flush()
