@@ -30,6 +30,9 @@ and, where they were estimated (version 1 has none of them)::
     /uncertainty       conductivity_change, coil_rel_error, coil_source
     /uncertainty/conductivity_rel_error   one attribute a tissue
 
+Before the HDF5 part lies a user block of 512 bytes with the SHA-256 of all bytes behind
+it (`file_seal.py`); every HDF5 reader skips it.
+
 `content_sha256` is the SHA-256 of all that these are, sorted by path: for a dataset the
 line `path dtype shape` and its bytes, for an attribute (format and version apart) the
 line `path = value` with the value as JSON. It does not depend on compression, chunking
@@ -48,6 +51,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from m2m_rt.adapters.file_seal import BLOCK_BYTES, check_seal, seal
 from m2m_rt.adapters.table_layout import (
     CONDUCTIVITIES,
     CONDUCTIVITY_ERRORS,
@@ -101,6 +105,7 @@ def write_table(table: EfieldTable, path: Path) -> EfieldTable:
             group, _, name = path_in_file.rpartition("/")
             file.require_group(group or "/").attrs[name] = value
         file.attrs["content_sha256"] = table_hash
+    seal(partial, FORMAT)
     os.replace(partial, path)
     return replace(table, table_hash=table_hash)
 
@@ -117,6 +122,7 @@ def read_table(path: Path) -> EfieldTable:
     """
     if not path.is_file():
         raise ConfigError(str(path), "no file", "an E-field table")
+    check_seal(path, FORMAT)
     try:
         with h5py.File(path, "r") as file:
             _check_format(file, path)
@@ -151,7 +157,7 @@ def content_sha256(arrays: Arrays, attributes: Attributes) -> str:
 
 def _new_file(path: Path) -> h5py.File:
     # v110 metadata carries checksums, by which HDF5 itself tells a damaged file.
-    file = h5py.File(path, "w", libver=("v110", "v110"))
+    file = h5py.File(path, "w", libver=("v110", "v110"), userblock_size=BLOCK_BYTES)
     file.attrs["format"] = FORMAT
     file.attrs["format_version"] = FORMAT_VERSION
     return file

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from m2m_rt.adapters.file_seal import seal
 from m2m_rt.adapters.table_file import MAX_BYTES, read_table, write_table
-from m2m_rt.efield import EfieldTable
+from m2m_rt.adapters.table_layout import FORMAT
+from m2m_rt.efield import EfieldTable, ErrorBound
 from m2m_rt.errors import ConfigError, DataError
 from m2m_rt.units import F32
 from tests.support.efield import make_synthetic_table
 
 TABLE = make_synthetic_table()
+ERROR_MAP = np.zeros((4, 12), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,7 @@ def edited(good: Path, folder: Path, edit: Callable[[h5py.File], None]) -> Path:
     path.write_bytes(good.read_bytes())
     with h5py.File(path, "r+") as file:
         edit(file)
+    seal(path, FORMAT)
     return path
 
 
@@ -230,9 +234,11 @@ def with_box_index(table: EfieldTable, index: int) -> EfieldTable:
     return replace(table, roi=replace(table.roi, box_index=box_index))
 
 
-def with_bound(table: EfieldTable, **changes: float | F32) -> EfieldTable:
-    assert table.bound is not None
-    return replace(table, bound=replace(table.bound, **changes))
+def with_bound(
+    *, floor: float = 0.001, inflation: float = 1.2, error_map: F32 = ERROR_MAP
+) -> EfieldTable:
+    bound = ErrorBound(error_map, floor, inflation, n_fitted=60, n_calibrated=40)
+    return replace(TABLE, bound=bound)
 
 
 def with_sheared_pose(table: EfieldTable) -> EfieldTable:
@@ -254,9 +260,9 @@ def with_sheared_pose(table: EfieldTable) -> EfieldTable:
         (replace(TABLE, coil=replace(TABLE.coil, spacing_mm=-4.0)), "coil/spacing_mm"),
         (with_box_index(TABLE, 32), "roi/box_index"),
         (with_box_index(TABLE, -2), "roi/box_index"),
-        (with_bound(TABLE, floor=float("nan")), "bound/floor: found nan"),
-        (with_bound(TABLE, inflation=-1.0), "bound/inflation: found -1.0"),
-        (with_bound(TABLE, error_map=TABLE.basis[:2, 1:]), "bound/error_map: found sh"),
+        (with_bound(floor=float("nan")), "bound/floor: found nan"),
+        (with_bound(inflation=-1.0), "bound/inflation: found -1.0"),
+        (with_bound(error_map=TABLE.basis[:2, 1:]), "bound/error_map: found sh"),
         (with_sheared_pose(TABLE), "planned_head_from_coil: shear or scale"),
     ],
 )
