@@ -18,6 +18,7 @@ from m2m_rt.units import F64
 
 MAX_BYTES = 256 * 1024**2
 MM_PER_M = 1e3
+LARGEST_NUMBER = 1e9
 NO_POINTS = np.zeros((0, 3))
 
 
@@ -132,6 +133,6 @@ def _number(text: str, where: str) -> float:
         number = math.nan if "_" in text else float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise DataError(f"{where}: found {text[:40]!r}, expected a finite number")
+    if not abs(number) <= LARGEST_NUMBER:
+        raise DataError(f"{where}: found {text[:40]!r}, expected a number")
     return number

@@ -102,7 +102,7 @@ def check_extent(points_mm: F64, where: str) -> None:
 
 
 def _check_moments(moments_am2: F64, where: str) -> None:
-    size = np.linalg.norm(moments_am2, axis=1)
+    size = np.abs(moments_am2).max(axis=1)
     if not (size <= MAX_MOMENT_AM2).all():
         row = int((~(size <= MAX_MOMENT_AM2)).argmax())
         raise DataError(
@@ -115,10 +115,11 @@ def _check_moments(moments_am2: F64, where: str) -> None:
 
 def _check_closed(vectors_mm: F64, where: str) -> None:
     """Check that the current comes back: only then is B that of a coil."""
+    check_extent(vectors_mm, where)
     length = np.linalg.norm(vectors_mm, axis=1).sum()
     gap = np.linalg.norm(vectors_mm.sum(axis=0))
-    if not (0.0 < length < np.inf):
-        raise DataError(f"{where}: found a conductor of length {length:g} mm")
+    if length == 0.0:
+        raise DataError(f"{where}: found a conductor of no length")
     if gap > 0.02 * length:
         raise DataError(
             f"{where}: the conductor does not close: its ends are {gap:.4g} mm apart, "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from m2m_rt.adapters.coil_parts import check_extent
 from m2m_rt.adapters.tcd_schema import Deform, DeformRange, Element, Tcd
 from m2m_rt.errors import DataError
 from m2m_rt.units import F64
@@ -55,8 +56,9 @@ def _matrix(deform: Deform, value: float, where: str) -> F64:
     if deform.point1 is None or deform.point2 is None:
         raise DataError(f"{where}: expected point1 and point2 of the axis")
     first, second = np.array(deform.point1), np.array(deform.point2)
+    check_extent(np.stack((first, second)), f"{where}: axis")
     length = np.linalg.norm(second - first)
-    if not 1e-6 < length < 1e4:
+    if length < 1e-6:
         raise DataError(f"{where}: the axis has no direction")
     return _rotation(first, (second - first) / length, np.radians(value))
 

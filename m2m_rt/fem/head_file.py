@@ -29,6 +29,7 @@ and muscle (10, 0.16) into scalp; compact (7, 0.008) and spongy bone (8, 0.025) 
 skull; blood (9, 0.6) into CSF. These lie far from the motor cortex or are thin."""
 
 SMALLEST_VOLUME_MM3 = 1e-12
+LARGEST_MM = 10_000.0
 
 
 def find_head_mesh(path: Path) -> Path:
@@ -74,6 +75,8 @@ def head_from_msh(mesh: MshMesh, where: str) -> HeadMesh:
         If a tag is no tissue, a tissue is missing, or tetrahedra are flat.
     """
     tissue = _tissues(mesh, where)
+    if np.abs(mesh.nodes_mm).max() > LARGEST_MM:
+        raise DataError(f"{where}: nodes are not mm from the head's middle")
     kept = _largest_piece(mesh)
     tetrahedra, tissue = mesh.tetrahedra[kept], tissue[kept]
     used, renumbered = np.unique(tetrahedra, return_inverse=True)
