@@ -1,6 +1,7 @@
 """`m2m table`: build, describe, check and time E-field tables."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -180,6 +181,20 @@ def _figures(errors: "TableErrors") -> dict[str, object]:
             "median": float(np.median(errors.peak_rel_error)),
             "max": float(errors.peak_rel_error.max()),
         },
+    } | _bound_figures(errors)
+
+
+def _bound_figures(errors: "TableErrors") -> dict[str, object]:
+    """Return how good the bounds are; null for a table that has none."""
+    import numpy as np
+
+    if not np.isfinite(errors.bound).all():
+        return {"bound_coverage": None, "bound_over_median": None}
+    return {
+        "bound_coverage": errors.bound_coverage(),
+        "bound_coverage_near_edge": errors.bound_coverage(0.25),
+        "bound_over_median": errors.bound_over_median,
+        "bound_rank_correlation": _known(errors.bound_rank_correlation),
     }
 
 
@@ -194,6 +209,8 @@ def _description(table: "EfieldTable") -> dict[str, object]:
         "rank": int(table.project.shape[0]),
         "planned_peak_v_per_m": table.planned_peak_v_per_m,
         "self_error": table.self_error,
+        "fem_rel_error": table.fem_rel_error,
+        "uncertainty": _uncertainty(table),
         "planned_head_from_coil": region.planned_head_from_coil.tolist(),
         "region": {
             "max_offset_mm": region.max_offset_mm,
@@ -211,6 +228,24 @@ def _description(table: "EfieldTable") -> dict[str, object]:
             "made_from": origin.made_from,
         },
     }
+
+
+def _uncertainty(table: "EfieldTable") -> dict[str, object] | None:
+    known = table.uncertainty
+    if known is None:
+        return None
+    return {
+        "conductivity_change": known.conductivity_change,
+        "conductivity_rel_error": known.conductivity_rel_error
+        | {"total": known.conductivity_total},
+        "coil_rel_error": _known(known.coil_rel_error),
+        "coil_source": known.coil_source,
+    }
+
+
+def _known(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
 
 
 def _say(figures: dict[str, object], json_file: Path | None) -> None:

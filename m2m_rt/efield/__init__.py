@@ -1,6 +1,7 @@
 """The E-field of a coil pose from a precomputed table, and what is made of it."""
 
 from m2m_rt.efield.draw import draw_pose
+from m2m_rt.efield.edge import edge_margin
 from m2m_rt.efield.lookup import BatchAnswer, EfieldLookup, FieldAnswer
 from m2m_rt.efield.nrp import NrpSettings, neural_response, roi_volume
 from m2m_rt.efield.region import PoseFault, RegionGuard
@@ -31,6 +32,7 @@ __all__ = [
     "ScalpDistance",
     "Uncertainty",
     "draw_pose",
+    "edge_margin",
     "neural_response",
     "roi_volume",
 ]

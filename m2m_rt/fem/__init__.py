@@ -1,5 +1,12 @@
 """Offline: head mesh, finite elements, and the building and checking of tables."""
 
+from m2m_rt.fem.bound import (
+    BoundSettings,
+    SolvedErrors,
+    bounded,
+    fit_bound,
+    solve_errors,
+)
 from m2m_rt.fem.build import (
     BuildSettings,
     BuiltTable,
@@ -57,9 +64,11 @@ from m2m_rt.fem.tissues import (
     occupancies,
     rasterise,
 )
+from m2m_rt.fem.uncertainty import estimate_uncertainty
 
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
+    "BoundSettings",
     "BuildSettings",
     "BuiltTable",
     "CoilDipoles",
@@ -78,11 +87,13 @@ __all__ = [
     "PardisoSolver",
     "PotentialSolver",
     "RoiSettings",
+    "SolvedErrors",
     "Surface",
     "TableErrors",
     "TableSetup",
     "Tissue",
     "VoxelGrid",
+    "bounded",
     "build_demo_table",
     "build_table",
     "cached_head_mesh",
@@ -96,7 +107,9 @@ __all__ = [
     "didt_b",
     "direct_fields",
     "elements_of_order",
+    "estimate_uncertainty",
     "field_at_roi",
+    "fit_bound",
     "hand_knob_mm",
     "head_model",
     "held_out_poses",
@@ -112,6 +125,7 @@ __all__ = [
     "rasterise",
     "read_mesh",
     "sample_b",
+    "solve_errors",
     "tabulate",
     "unit_edge_integrals",
     "volumes_mm3",

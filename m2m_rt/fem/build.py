@@ -18,8 +18,8 @@ from m2m_rt.efield import (
     ScalpDistance,
     draw_pose,
 )
+from m2m_rt.fem.bound import BoundSettings, bounded
 from m2m_rt.fem.cache import cached_head_mesh
-from m2m_rt.fem.check import check_table, held_out_poses
 from m2m_rt.fem.coils import (
     CoilDipoles,
     coil_sha256,
@@ -49,6 +49,7 @@ from m2m_rt.fem.plan import plan_region
 from m2m_rt.fem.roi import RoiSettings, motor_roi
 from m2m_rt.fem.surfaces import grid_around, signed_distance
 from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M, Tissue
+from m2m_rt.fem.uncertainty import DEMO_COIL_ERROR, estimate_uncertainty
 from m2m_rt.geometry import inverse, transform_points
 from m2m_rt.units import F64
 
@@ -63,8 +64,6 @@ COIL_GRID_MM = 4.0
 COIL_GRID_MARGIN_MM = 12.0
 """Beyond the sensors of the poses drawn, for those not drawn."""
 
-N_SELF_CHECK = 10
-
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
@@ -73,9 +72,10 @@ class BuildSettings:
     mesher: MesherSettings = field(default_factory=MesherSettings)
     roi: RoiSettings = field(default_factory=RoiSettings)
     modes: ModeSettings = field(default_factory=ModeSettings)
+    bound: BoundSettings = field(default_factory=BoundSettings)
     element_order: int = 1
     seed: int = 1
-    """Of the training poses and of the self-check's."""
+    """Of the training poses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +149,18 @@ def build_table(
     model = head_model(mesh, roi.points_mm, order=settings.element_order)
     setup = TableSetup(head.name, DEMO_HEAD_SOURCES, coil, region, roi, scalp)
     table = tabulate(setup, model, settings, report)
-    rng = np.random.default_rng(settings.seed + 1)
-    poses = held_out_poses(table, N_SELF_CHECK, rng)
-    found = check_table(
-        table, model, coil, poses, lambda part: report("check against direct", part)
+    table = bounded(
+        table, model, coil, settings.bound, lambda part: report("direct solves", part)
     )
-    return BuiltTable(replace(table, self_error=found.rel_l2_median), mesh)
+    report("conductivities", 0.0)
+    uncertainty = estimate_uncertainty(
+        model if model.elements.order == 1 else head_model(mesh, roi.points_mm),
+        coil,
+        region.planned_head_from_coil,
+        DEMO_COIL_ERROR,
+        lambda part: report("conductivities", part),
+    )
+    return BuiltTable(replace(table, uncertainty=uncertainty), mesh)
 
 
 def tabulate(

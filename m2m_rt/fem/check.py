@@ -1,11 +1,19 @@
 """A table against direct finite elements on its own mesh, at poses it never saw."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
-from m2m_rt.efield import EfieldLookup, EfieldTable, RegionGuard, draw_pose
+from m2m_rt.efield import (
+    EfieldLookup,
+    EfieldTable,
+    RegionGuard,
+    draw_pose,
+    edge_margin,
+)
 from m2m_rt.errors import DataError
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
@@ -25,10 +33,39 @@ class TableErrors:
     peak_rel_error: F64
     """(n_poses,): of the largest |E|, absolute."""
 
+    bound: F64
+    """(n_poses,): of rel_l2, as the query gave it; NaN if the table has none."""
+
+    edge_margin: F64
+    """(n_poses,): 0 on the region's edge, 1 in its middle."""
+
     @property
     def rel_l2_median(self) -> float:
         """Median over poses of the relative L2 error."""
         return float(np.median(self.rel_l2))
+
+    def bound_coverage(self, nearest_edge: float = 1.0) -> float:
+        """Return how many errors are under the bound, of the poses nearest the edge.
+
+        Parameters
+        ----------
+        nearest_edge
+            The part of the poses that counts, 0.25 for the quarter nearest the edge.
+        """
+        counted = self.edge_margin <= np.quantile(self.edge_margin, nearest_edge)
+        return float((self.rel_l2 <= self.bound)[counted].mean())
+
+    @property
+    def bound_over_median(self) -> float:
+        """Median bound over median error: how informative the bound is."""
+        return float(np.median(self.bound)) / self.rel_l2_median
+
+    @property
+    def bound_rank_correlation(self) -> float:
+        """Spearman's correlation of bound and error."""
+        if len(self.rel_l2) < 3 or not np.isfinite(self.bound).all():
+            return math.nan
+        return float(stats.spearmanr(self.bound, self.rel_l2).statistic)
 
 
 def held_out_poses(table: EfieldTable, n_poses: int, rng: np.random.Generator) -> F64:
@@ -55,7 +92,7 @@ def check_table(
         If the table refuses one of the poses.
     """
     lookup = EfieldLookup(table)
-    rel_l2, pointwise, peaks = [], [], []
+    rel_l2, pointwise, peaks, bounds, margins = [], [], [], [], []
     for k, pose in enumerate(poses):
         answered = lookup.query(pose)
         answer = answered.unit_efield_v_per_m
@@ -68,5 +105,8 @@ def check_table(
         pointwise.append(away / size)
         peak = np.linalg.norm(answer, axis=1).max()
         peaks.append(abs(peak / size.max() - 1.0))
+        bounds.append(answered.table_rel_error)
+        margins.append(edge_margin(table.region, lookup.guard, pose))
         progress((k + 1) / len(poses))
-    return TableErrors(np.array(rel_l2), np.array(pointwise), np.array(peaks))
+    found = (rel_l2, pointwise, peaks, bounds, margins)
+    return TableErrors(*(np.array(each) for each in found))

@@ -12,11 +12,13 @@ from m2m_rt.app.table_path import MESH_FILE, table_path
 from m2m_rt.efield import EfieldLookup, EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError, DataError
 from m2m_rt.fem import (
+    BoundSettings,
     BuildSettings,
     HeadModel,
     ModeSettings,
     TableSetup,
     Tissue,
+    bounded,
     check_table,
     coil_sha256,
     demo_coil,
@@ -99,6 +101,19 @@ def test_table_agrees_with_the_exact_solution_in_sign_frame_and_unit(
     exact = exact_field_in_ball(built.table.roi.points_mm, COIL, pose)
     # First-order elements of 8 mm: the mesh's own error, not the table's.
     assert np.linalg.norm(field - exact) < 0.12 * np.linalg.norm(exact)
+
+
+def test_bound_of_a_query_holds_at_poses_it_was_not_fitted_on(built: Built) -> None:
+    few = BoundSettings(n_fitted=40, n_calibrated=15)
+    table = bounded(built.table, built.model, COIL, few)
+    assert table.uncertainty is None
+    poses = held_out_poses(table, 20, np.random.default_rng(10))
+    errors = check_table(table, built.model, COIL, poses)
+    assert errors.bound_coverage() >= 0.95
+    assert errors.bound_coverage(0.25) >= 0.88
+    assert errors.bound_over_median < 3.0
+    assert errors.bound_rank_correlation > 0.4
+    assert table.self_error == pytest.approx(errors.rel_l2_median, rel=0.3)
 
 
 def test_planned_pose_is_over_the_knob_with_the_handle_postero_lateral(

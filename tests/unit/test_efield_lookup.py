@@ -37,7 +37,7 @@ def field(lookup: EfieldLookup, pose: F64) -> F32:
     return answer.unit_efield_v_per_m
 
 
-def relative_l2(found: F32, expected: F64) -> float:
+def relative_l2(found: F32, expected: F32 | F64) -> float:
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
