@@ -180,8 +180,8 @@ def test_killed_daemons_leave_all_that_they_had_written(
         )
         # Those that are listened to last: all keep being given something until then.
         for name in ("served", "traind", "recordd", "predictd", "posed", "acquired"):
-            kill_process(supervisor.process_ids[name])
             killed_ns[name] = supervisor.now_ns()
+            kill_process(supervisor.process_ids[name])
             if not at_once:
                 wait_until(
                     lambda lost=name: lost in supervisor.failed,
