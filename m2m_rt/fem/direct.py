@@ -5,14 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from m2m_rt.fem.adaptive import zone_elements
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.elements import FiniteElements, elements_of_order
 from m2m_rt.fem.mesh import HeadMesh
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi
 from m2m_rt.fem.solve import PotentialSolver, make_solver
 from m2m_rt.fem.sources import coil_edge_integrals
-from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M
+from m2m_rt.fem.tissues import conductivities
 from m2m_rt.units import F64
+
+SECOND_ORDER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,15 @@ class HeadModel:
 def head_model(
     mesh: HeadMesh, roi_points_mm: F64, *, order: int = 1, solver: str = "auto"
 ) -> HeadModel:
-    """Assemble and factorise; takes a minute on a head mesh."""
-    elements = elements_of_order(order, mesh)
-    by_number = np.zeros(max(CONDUCTIVITIES_S_PER_M) + 1)
-    for tissue, value in CONDUCTIVITIES_S_PER_M.items():
-        by_number[tissue] = value
-    conductivity = by_number[mesh.tissue]
+    """Assemble and factorise; takes a minute on a head mesh.
+
+    Parameters
+    ----------
+    order
+        1: linear everywhere. 2: second order near the ROI, linear elsewhere.
+    """
+    elements = _elements(order, mesh, roi_points_mm)
+    conductivity = conductivities(mesh.tissue)
     return HeadModel(
         mesh=mesh,
         elements=elements,
@@ -69,3 +75,9 @@ def direct_fields(model: HeadModel, coil: CoilDipoles, poses: F64) -> F64:
     ]
     fields = model.field(np.column_stack(integrals))  # (3 · n_roi, n)
     return fields.T.reshape(len(poses), -1, 3)
+
+
+def _elements(order: int, mesh: HeadMesh, roi_points_mm: F64) -> FiniteElements:
+    if order == SECOND_ORDER:
+        return zone_elements(mesh, roi_points_mm)
+    return elements_of_order(order, mesh)

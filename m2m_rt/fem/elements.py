@@ -7,11 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from m2m_rt.errors import ConfigError
-from m2m_rt.fem.mesh import HeadMesh, node_keys
+from m2m_rt.fem.mesh import HeadMesh
+from m2m_rt.fem.numbering import EDGE_CORNERS, numbered_edges
 from m2m_rt.units import F64, I64
-
-EDGE_CORNERS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
-"""The six edges of a tetrahedron by its corners."""
 
 
 class FiniteElements(Protocol):
@@ -134,15 +132,12 @@ def linear_elements(mesh: HeadMesh) -> LinearElements:
     gradients[:, 1:] = inverse.transpose(0, 2, 1)
     gradients[:, 0] = -gradients[:, 1:].sum(axis=1)
     ends = mesh.tetrahedra[:, EDGE_CORNERS]  # (n_tets, 6, 2)
-    sorted_ends = np.sort(ends.reshape(-1, 2), axis=1)
-    _, first, tet_edges = np.unique(
-        node_keys(sorted_ends), return_index=True, return_inverse=True
-    )
+    edges, tet_edges = numbered_edges(mesh.tetrahedra)
     return LinearElements(
         nodes_mm=mesh.nodes_mm,
         tetrahedra=mesh.tetrahedra,
-        edges=sorted_ends[first],
-        tet_edges=tet_edges.reshape(-1, 6),
+        edges=edges,
+        tet_edges=tet_edges,
         tet_edge_sign=np.where(ends[:, :, 0] < ends[:, :, 1], 1.0, -1.0),
         gradients=gradients,
         volumes_mm3=np.linalg.det(jacobian) / 6.0,

@@ -109,7 +109,7 @@ def labelled(nodes_mm: F64, tetrahedra: I64, tissues: Occupancies) -> HeadMesh:
     """
     nodes_mm = nodes_mm.astype(np.float32).astype(np.float64)
     tetrahedra = tetrahedra[_largest_piece(tetrahedra, len(nodes_mm))]
-    nodes_mm, tetrahedra = _in_space_order(nodes_mm, tetrahedra)
+    nodes_mm, tetrahedra, _ = _in_space_order(nodes_mm, tetrahedra)
     tetrahedra = _positively_oriented(nodes_mm, tetrahedra)
     tissue = tissues.tissue_at(nodes_mm[tetrahedra].mean(axis=1)).astype(np.int64)
     # The mesh's outer boundary is the scalp within the envelope, so a centroid a hair
@@ -192,14 +192,22 @@ def _positively_oriented(nodes_mm: F64, tetrahedra: I64) -> I64:
     return np.where(flipped[:, None], tetrahedra[:, (0, 1, 3, 2)], tetrahedra)
 
 
-def _in_space_order(nodes_mm: F64, tetrahedra: I64) -> tuple[F64, I64]:
+def in_space_order(mesh: HeadMesh) -> HeadMesh:
+    """Return the same mesh with neighbours numbered alike: files get small."""
+    nodes_mm, tetrahedra, order = _in_space_order(mesh.nodes_mm, mesh.tetrahedra)
+    tetrahedra = _positively_oriented(nodes_mm, tetrahedra)
+    return HeadMesh(nodes_mm, tetrahedra, mesh.tissue[order])
+
+
+def _in_space_order(nodes_mm: F64, tetrahedra: I64) -> tuple[F64, I64, I64]:
     """Drop unused nodes and number neighbours alike: files get small, solves fast."""
     used = np.unique(tetrahedra)
     order = used[np.lexsort(np.floor(nodes_mm[used] / 8.0).T)]
     number = np.full(len(nodes_mm), -1)
     number[order] = np.arange(len(order))
     renumbered = np.sort(number[tetrahedra], axis=1)
-    return nodes_mm[order], renumbered[np.lexsort(renumbered.T[::-1])]
+    rows = np.lexsort(renumbered.T[::-1])
+    return nodes_mm[order], renumbered[rows], rows
 
 
 def _largest_piece(tetrahedra: I64, n_nodes: int) -> Bools:

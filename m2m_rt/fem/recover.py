@@ -7,6 +7,7 @@ from scipy import sparse
 
 from m2m_rt.errors import DataError
 from m2m_rt.fem.elements import FiniteElements
+from m2m_rt.fem.hybrid import HybridElements
 from m2m_rt.fem.mesh import HeadMesh
 from m2m_rt.fem.roi import containing_tets
 from m2m_rt.fem.tissues import Tissue
@@ -36,15 +37,21 @@ def field_at_roi(
 ) -> FieldAtRoi:
     """Return the recovery at points (n, 3) in grey matter.
 
-    A point's patch is the tetrahedra of its tissue that share a node with the one that
-    holds it, so the other bank of a sulcus never enters. E is fitted by a linear
-    function, weighted by volume, and read at the point.
+    Second-order elements are read directly at the point: against refined solutions of
+    the demo head, patches of them are two to four times worse.
+
+    First-order ones are recovered from patches. A point's patch is the tetrahedra of
+    its tissue that share a node with the one that holds it, so the other bank of a
+    sulcus never enters. E is fitted by a linear function, weighted by volume, and read
+    at the point.
 
     Raises
     ------
     DataError
         If a point lies in no grey-matter tetrahedron.
     """
+    if isinstance(elements, HybridElements):
+        return _read_directly(mesh, elements, points_mm)
     weights, tets = patch_weights(mesh, points_mm, Tissue.GM)
     each = sparse.kron(weights, sparse.eye_array(3), format="csr")
     return FieldAtRoi(
@@ -63,10 +70,7 @@ def patch_weights(
     DataError
         If a point lies in no tetrahedron of the tissue.
     """
-    holders = containing_tets(mesh, points_mm, tissue)
-    if (holders < 0).any():
-        outside = int((holders < 0).sum())
-        raise DataError(f"{outside} points are in no {tissue.name} tetrahedron")
+    holders = _holders(mesh, points_mm, tissue)
     patches = _patches(mesh, holders, tissue)
     rows = [_fit(mesh, points_mm[k], patch) for k, patch in enumerate(patches)]
     lengths = [len(patch) for patch in patches]
@@ -74,6 +78,34 @@ def patch_weights(
     starts = np.concatenate(([0], np.cumsum(lengths)))
     shape = (len(points_mm), len(tets))
     return sparse.csr_array((np.concatenate(rows), columns, starts), shape=shape), tets
+
+
+def _read_directly(
+    mesh: HeadMesh, elements: HybridElements, points_mm: F64
+) -> FieldAtRoi:
+    tets = _holders(mesh, points_mm, Tissue.GM)
+    weights = barycentric(mesh, tets, points_mm)
+    return FieldAtRoi(
+        from_potential=sparse.csr_array(-elements.gradient_at(tets, weights)),
+        from_edges=sparse.csr_array(-elements.dadt_at(tets, weights)),
+    )
+
+
+def barycentric(mesh: HeadMesh, tets: I64, points_mm: F64) -> F64:
+    """Return the weights (n, 4) of the corners of tets (n,) at points (n, 3)."""
+    corners = mesh.nodes_mm[mesh.tetrahedra[tets]]
+    jacobian = (corners[:, 1:] - corners[:, :1]).transpose(0, 2, 1)
+    later = np.linalg.solve(jacobian, (points_mm - corners[:, 0])[..., None])[..., 0]
+    weights: F64 = np.column_stack((1.0 - later.sum(axis=1), later))
+    return weights
+
+
+def _holders(mesh: HeadMesh, points_mm: F64, tissue: Tissue) -> I64:
+    holders = containing_tets(mesh, points_mm, tissue)
+    if (holders < 0).any():
+        outside = int((holders < 0).sum())
+        raise DataError(f"{outside} points are in no {tissue.name} tetrahedron")
+    return holders
 
 
 def _patches(mesh: HeadMesh, holders: I64, tissue: Tissue) -> list[I64]:
