@@ -1,5 +1,6 @@
 """Offline: head mesh, finite elements, and the building and checking of tables."""
 
+from m2m_rt.fem.adaptive import AdaptSettings, adapted_mesh
 from m2m_rt.fem.bound import (
     BoundSettings,
     SolvedErrors,
@@ -35,6 +36,7 @@ from m2m_rt.fem.elements import (
     linear_elements,
 )
 from m2m_rt.fem.head import HeadSurfaces, Surface, hand_knob_mm, load_demo_head
+from m2m_rt.fem.hybrid import HybridElements, hybrid_elements
 from m2m_rt.fem.mesh import (
     HeadMesh,
     MesherSettings,
@@ -48,6 +50,9 @@ from m2m_rt.fem.mesh_file import read_mesh, write_mesh
 from m2m_rt.fem.modes import ModeSettings
 from m2m_rt.fem.notices import write_notices
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
+from m2m_rt.fem.reference import ReferenceErrors, ReferenceSettings, reference_errors
+from m2m_rt.fem.refine import refine
+from m2m_rt.fem.region_mesh import region_mesh
 from m2m_rt.fem.roi import RoiSettings, motor_roi
 from m2m_rt.fem.solve import (
     MultigridSolver,
@@ -56,6 +61,7 @@ from m2m_rt.fem.solve import (
     make_solver,
 )
 from m2m_rt.fem.sources import coil_edge_integrals, unit_edge_integrals
+from m2m_rt.fem.sphere import SPHERE_CELLS, SphereError, convergence_rate, sphere_errors
 from m2m_rt.fem.tissues import (
     CONDUCTIVITIES_S_PER_M,
     Occupancies,
@@ -68,6 +74,8 @@ from m2m_rt.fem.uncertainty import estimate_uncertainty
 
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
+    "SPHERE_CELLS",
+    "AdaptSettings",
     "BoundSettings",
     "BuildSettings",
     "BuiltTable",
@@ -78,6 +86,7 @@ __all__ = [
     "HeadMesh",
     "HeadModel",
     "HeadSurfaces",
+    "HybridElements",
     "LinearElements",
     "MeshQuality",
     "MesherSettings",
@@ -86,13 +95,17 @@ __all__ = [
     "Occupancies",
     "PardisoSolver",
     "PotentialSolver",
+    "ReferenceErrors",
+    "ReferenceSettings",
     "RoiSettings",
     "SolvedErrors",
+    "SphereError",
     "Surface",
     "TableErrors",
     "TableSetup",
     "Tissue",
     "VoxelGrid",
+    "adapted_mesh",
     "bounded",
     "build_demo_table",
     "build_table",
@@ -101,6 +114,7 @@ __all__ = [
     "code_sha256",
     "coil_edge_integrals",
     "coil_sha256",
+    "convergence_rate",
     "default_cache_folder",
     "demo_coil",
     "didt_a",
@@ -113,6 +127,7 @@ __all__ = [
     "hand_knob_mm",
     "head_model",
     "held_out_poses",
+    "hybrid_elements",
     "linear_elements",
     "load_demo_head",
     "make_solver",
@@ -124,8 +139,12 @@ __all__ = [
     "patch_weights",
     "rasterise",
     "read_mesh",
+    "reference_errors",
+    "refine",
+    "region_mesh",
     "sample_b",
     "solve_errors",
+    "sphere_errors",
     "tabulate",
     "unit_edge_integrals",
     "volumes_mm3",

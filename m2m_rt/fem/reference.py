@@ -1,11 +1,13 @@
 """A table's finite elements against a solution on a finer mesh."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from m2m_rt.efield import EfieldTable
 from m2m_rt.fem.adaptive import zone_elements
+from m2m_rt.fem.check import held_out_poses
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
 from m2m_rt.fem.mesh import HeadMesh
@@ -21,6 +23,14 @@ REFINED_MM = 3.0
 ORDER_ON_HEAD = 1.1
 """Of convergence at ROI points of the demo head, less than two for the singular edges
 of the cortex; it turns the difference of two meshes into the finer one's error."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSettings:
+    """How a table's finite elements are compared when it is built."""
+
+    n_poses: int = 3
+    seed: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,20 @@ def reference_errors(
         peaks.append(abs(np.linalg.norm(own, axis=1).max() / size.max() - 1.0))
         progress((k + 1) / len(poses))
     return ReferenceErrors(np.array(rel_l2), np.array(pointwise), np.array(peaks))
+
+
+def with_fem_error(
+    table: EfieldTable,
+    model: HeadModel,
+    coil: CoilDipoles,
+    settings: ReferenceSettings,
+    progress: Callable[[float], None] = lambda _: None,
+) -> EfieldTable:
+    """Return the table with its finite elements' median error at random poses."""
+    rng = np.random.default_rng(settings.seed)
+    poses = held_out_poses(table, settings.n_poses, rng)
+    found = reference_errors(model, table.roi.points_mm, coil, poses, progress)
+    return replace(table, fem_rel_error=float(np.median(found.rel_l2)))
 
 
 def reference_model(mesh: HeadMesh, roi_points_mm: F64) -> HeadModel:

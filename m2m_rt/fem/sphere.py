@@ -18,7 +18,7 @@ from m2m_rt.units import F64, I64
 RADII_MM = {Tissue.WM: 60.0, Tissue.GM: 70.0, Tissue.CSF: 80.0, Tissue.SCALP: 90.0}
 """Multiples of 10 mm, which are shells of every mesh of 18, 36 or 54 cells."""
 
-N_CELLS = (18, 36, 54)
+SPHERE_CELLS = (18, 36, 54)
 """Cells along an edge of the cube that is pressed into the ball; 54 gives edges of 2 to
 5 mm, as the demo head has around its ROI."""
 
