@@ -17,7 +17,9 @@ from m2m_rt.fem.roi_surface import CortexSettings, box_roi, cortex_roi, patch_ro
 from m2m_rt.units import F64
 from tests.support.fem_shapes import ball, layered_ball
 
-RADII = {1: 60.0, 2: 70.0, 3: 76.0, 4: 82.0, 5: 90.0}
+RADII = {1: 60.0, 2: 72.0, 3: 78.0, 4: 84.0, 5: 90.0}
+"""At shells of the ball's tetrahedra, so that its surfaces are smooth."""
+
 BALL = layered_ball(30, RADII)
 CENTRE_MM = np.array((-40.0, 0.0, 52.0))
 
@@ -52,7 +54,7 @@ def test_box_s_points_lie_at_their_voxels_in_grey_matter() -> None:
     at_box = roi.points_mm @ roi.box_from_head[:3, :3].T + roi.box_from_head[:3, 3]
     assert np.abs(at_box - roi.box_index).max() <= 0.51
     assert len(np.unique(roi.box_index, axis=0)) == len(roi.points_mm)
-    assert np.all((radii_mm(roi.points_mm) > 54.0) & (radii_mm(roi.points_mm) < 73.0))
+    assert np.all((radii_mm(roi.points_mm) > 54.0) & (radii_mm(roi.points_mm) < 74.0))
 
 
 def test_region_away_from_the_cortex_is_refused() -> None:
@@ -161,7 +163,7 @@ def test_labels_are_found_at_their_place_in_the_head_frame(
     centre = np.array((5.0, -12.0, 30.0))
     directions = np.random.default_rng(1).normal(size=(200, 3))
     directions /= radii_mm(directions)[:, None]
-    for tissue, radius in ((1, 30.0), (2, 65.0), (3, 73.0), (4, 79.0), (5, 86.0)):
+    for tissue, radius in ((1, 30.0), (2, 66.0), (3, 75.0), (4, 81.0), (5, 87.0)):
         found = tissues.tissue_at(centre + radius * directions)
         assert (found == tissue).mean() > 0.97  # voxels of 2 mm
 
