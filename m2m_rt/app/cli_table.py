@@ -28,6 +28,9 @@ CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Where head meshes are kept.")
 ]
 
+REFERENCE_POSES = 4
+"""How many of the poses are also solved on a finer mesh, a minute or more each."""
+
 
 def register(app: typer.Typer) -> None:
     """Add `m2m table …`."""
@@ -35,6 +38,7 @@ def register(app: typer.Typer) -> None:
     table.command("build")(build)
     table.command("info")(info)
     table.command("check")(check)
+    table.command("sphere")(sphere)
     table.command("bench")(bench)
     app.add_typer(table, name="table")
 
@@ -75,17 +79,21 @@ def info(table: TableArgument, json_file: JsonOption = None) -> None:
     _say(_description(read_table(table_path(table))), json_file)
 
 
-def check(
+def check(  # noqa: PLR0913, PLR0917 - a command's options
     table: TableArgument,
     poses: Annotated[int, typer.Option(min=1, help="How many held-out poses.")] = 40,
     seed: Annotated[int, typer.Option(help="Of the poses.")] = 0,
     json_file: JsonOption = None,
     cache: CacheOption = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Also against a finer mesh; 6 GB.")
+    ] = False,
 ) -> None:
     """Compare a table with direct finite elements at random poses of its region."""
     import numpy as np
 
     from m2m_rt.adapters.table_file import read_table
+    from m2m_rt.app.table_accuracy import reference_figures
     from m2m_rt.fem import check_table, head_model, held_out_poses
 
     path = table_path(table)
@@ -95,14 +103,25 @@ def check(
         report("assembly and factorisation", 0.0)
         order = loaded.provenance.element_order
         model = head_model(mesh, loaded.roi.points_mm, order=order)
+        coil = _coil_of(loaded)
+        at = held_out_poses(loaded, poses, np.random.default_rng(seed))
         errors = check_table(
-            loaded,
-            model,
-            _coil_of(loaded),
-            held_out_poses(loaded, poses, np.random.default_rng(seed)),
-            lambda part: report("direct solves", part),
+            loaded, model, coil, at, lambda part: report("direct solves", part)
         )
-    _say({"seed": seed, "table": str(path)} | _figures(errors), json_file)
+        figures = _figures(errors)
+        if reference:
+            some = at[:REFERENCE_POSES]
+            figures["reference"] = reference_figures(loaded, model, coil, some, report)
+    _say({"seed": seed, "table": str(path)} | figures, json_file)
+
+
+def sphere(json_file: JsonOption = None) -> None:
+    """Compare the finite elements with the exact field in a ball; minutes."""
+    from m2m_rt.app.table_accuracy import sphere_figures
+
+    with _progress() as report:
+        figures = sphere_figures(report)
+    _say(figures, json_file)
 
 
 def bench(
