@@ -12,13 +12,23 @@ from m2m_rt.fem.build import (
     BuildSettings,
     BuiltTable,
     TableSetup,
-    build_demo_table,
-    build_table,
     code_sha256,
+    mode_layers,
+    table_of_modes,
     tabulate,
+)
+from m2m_rt.fem.build_head import (
+    MeshedHead,
+    build_demo_table,
+    build_from_setup,
+    build_table,
+    setup_over_target,
 )
 from m2m_rt.fem.cache import cached_head_mesh, default_cache_folder
 from m2m_rt.fem.check import TableErrors, check_table, held_out_poses
+from m2m_rt.fem.coil_from_file import coil_from_file
+from m2m_rt.fem.coil_registry import coil_of_table, named_coil
+from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
 from m2m_rt.fem.coils import (
     CoilDipoles,
     FigureEightSettings,
@@ -35,8 +45,16 @@ from m2m_rt.fem.elements import (
     elements_of_order,
     linear_elements,
 )
-from m2m_rt.fem.head import HeadSurfaces, Surface, hand_knob_mm, load_demo_head
+from m2m_rt.fem.head import (
+    DEMO_HEAD_SOURCES,
+    HeadSurfaces,
+    Surface,
+    hand_knob_mm,
+    load_demo_head,
+)
+from m2m_rt.fem.head_file import find_head_mesh, read_head_msh
 from m2m_rt.fem.hybrid import HybridElements, hybrid_elements
+from m2m_rt.fem.label_head import occupancies_of_labels
 from m2m_rt.fem.mesh import (
     HeadMesh,
     MesherSettings,
@@ -47,6 +65,7 @@ from m2m_rt.fem.mesh import (
     volumes_mm3,
 )
 from m2m_rt.fem.mesh_file import read_mesh, write_mesh
+from m2m_rt.fem.mesh_quality import QualityReport, quality_report
 from m2m_rt.fem.modes import ModeSettings
 from m2m_rt.fem.notices import write_notices
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
@@ -54,6 +73,13 @@ from m2m_rt.fem.reference import ReferenceErrors, ReferenceSettings, reference_e
 from m2m_rt.fem.refine import refine
 from m2m_rt.fem.region_mesh import region_mesh
 from m2m_rt.fem.roi import RoiSettings, motor_roi
+from m2m_rt.fem.roi_surface import CortexSettings, box_roi, cortex_roi, patch_roi
+from m2m_rt.fem.simnibs_job import (
+    job_arrays,
+    read_fields,
+    solved_by_simnibs,
+    write_job,
+)
 from m2m_rt.fem.solve import (
     MultigridSolver,
     PardisoSolver,
@@ -74,12 +100,14 @@ from m2m_rt.fem.uncertainty import estimate_uncertainty
 
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
+    "DEMO_HEAD_SOURCES",
     "SPHERE_CELLS",
     "AdaptSettings",
     "BoundSettings",
     "BuildSettings",
     "BuiltTable",
     "CoilDipoles",
+    "CortexSettings",
     "FieldAtRoi",
     "FigureEightSettings",
     "FiniteElements",
@@ -89,12 +117,14 @@ __all__ = [
     "HybridElements",
     "LinearElements",
     "MeshQuality",
+    "MeshedHead",
     "MesherSettings",
     "ModeSettings",
     "MultigridSolver",
     "Occupancies",
     "PardisoSolver",
     "PotentialSolver",
+    "QualityReport",
     "ReferenceErrors",
     "ReferenceSettings",
     "RoiSettings",
@@ -107,47 +137,67 @@ __all__ = [
     "VoxelGrid",
     "adapted_mesh",
     "bounded",
+    "box_roi",
     "build_demo_table",
+    "build_from_setup",
     "build_table",
     "cached_head_mesh",
     "check_table",
     "code_sha256",
     "coil_edge_integrals",
+    "coil_from_file",
+    "coil_of_table",
     "coil_sha256",
     "convergence_rate",
+    "cortex_roi",
     "default_cache_folder",
     "demo_coil",
     "didt_a",
     "didt_b",
     "direct_fields",
+    "double_cone_coil",
     "elements_of_order",
     "estimate_uncertainty",
     "field_at_roi",
+    "find_head_mesh",
     "fit_bound",
     "hand_knob_mm",
     "head_model",
     "held_out_poses",
     "hybrid_elements",
+    "job_arrays",
     "linear_elements",
     "load_demo_head",
     "make_solver",
     "mesh_head",
     "mesh_quality",
     "mesh_sha256",
+    "mode_layers",
     "motor_roi",
+    "named_coil",
     "occupancies",
+    "occupancies_of_labels",
+    "patch_roi",
     "patch_weights",
+    "quality_report",
     "rasterise",
+    "read_fields",
+    "read_head_msh",
     "read_mesh",
     "reference_errors",
     "refine",
     "region_mesh",
+    "round_coil",
     "sample_b",
+    "setup_over_target",
     "solve_errors",
+    "solved_by_simnibs",
     "sphere_errors",
+    "table_of_modes",
     "tabulate",
     "unit_edge_integrals",
     "volumes_mm3",
+    "write_job",
     "write_mesh",
     "write_notices",
 ]

@@ -1,10 +1,9 @@
-"""Builds the E-field table of one head and one coil, from surfaces to basis."""
+"""Builds the E-field table of one head and one coil, from modes to basis."""
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 
@@ -18,22 +17,14 @@ from m2m_rt.efield import (
     ScalpDistance,
     draw_pose,
 )
-from m2m_rt.fem.bound import BoundSettings, bounded
-from m2m_rt.fem.cache import cached_head_mesh
+from m2m_rt.fem.bound import BoundSettings
 from m2m_rt.fem.coils import (
     CoilDipoles,
     coil_sha256,
-    demo_coil,
     didt_b,
     sample_b,
 )
-from m2m_rt.fem.direct import HeadModel, head_model
-from m2m_rt.fem.head import (
-    DEMO_HEAD_SOURCES,
-    HeadSurfaces,
-    hand_knob_mm,
-    load_demo_head,
-)
+from m2m_rt.fem.direct import HeadModel
 from m2m_rt.fem.mesh import HeadMesh, MesherSettings, mesh_sha256, outer_boundary
 from m2m_rt.fem.modes import (
     Layer,
@@ -45,13 +36,10 @@ from m2m_rt.fem.modes import (
     source_layer,
     source_modes,
 )
-from m2m_rt.fem.plan import plan_region
-from m2m_rt.fem.reference import ReferenceSettings, with_fem_error
-from m2m_rt.fem.region_mesh import region_mesh
-from m2m_rt.fem.roi import RoiSettings, motor_roi
+from m2m_rt.fem.reference import ReferenceSettings
+from m2m_rt.fem.roi import RoiSettings
 from m2m_rt.fem.surfaces import grid_around, signed_distance
 from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M, Tissue
-from m2m_rt.fem.uncertainty import DEMO_COIL_ERROR, estimate_uncertainty
 from m2m_rt.geometry import inverse, transform_points
 from m2m_rt.units import F64
 
@@ -126,59 +114,6 @@ class SolvedModes:
     """(3 · n_roi, n_modes): V/m per A/µs, point-major."""
 
     provenance: Provenance
-
-
-def build_demo_table(
-    settings: BuildSettings, cache_folder: Path, report: Report
-) -> BuiltTable:
-    """Return the demo head's table for the demo coil; about half an hour from nothing.
-
-    The mesh is kept in the cache folder and used again if its inputs are the same.
-    """
-    report("head surfaces", 0.0)
-    head = load_demo_head()
-    mesh = cached_head_mesh(head, settings.mesher, cache_folder, report)
-    return build_table(head, mesh, settings, report)
-
-
-def build_table(
-    head: HeadSurfaces, mesh: HeadMesh, settings: BuildSettings, report: Report
-) -> BuiltTable:
-    """Return the table of a meshed head for the demo coil."""
-    coil = demo_coil()
-    report("region and scalp", 0.0)
-    roi = motor_roi(head, mesh, settings.roi)
-    scalp = scalp_distance(mesh)
-    region = plan_region(scalp_box(mesh, hand_knob_mm(head)), coil, hand_knob_mm(head))
-    base = mesh
-    if settings.element_order > 1:
-        mesh = region_mesh(
-            base, roi.points_mm, coil, region, lambda part: report("finer mesh", part)
-        )
-    report("assembly and factorisation", 0.0)
-    model = head_model(mesh, roi.points_mm, order=settings.element_order)
-    setup = TableSetup(head.name, DEMO_HEAD_SOURCES, coil, region, roi, scalp)
-    table = tabulate(setup, model, settings, report)
-    table = bounded(
-        table, model, coil, settings.bound, lambda part: report("direct solves", part)
-    )
-    if settings.element_order > 1:
-        table = with_fem_error(
-            table,
-            model,
-            coil,
-            settings.reference,
-            lambda part: report("reference", part),
-        )
-    report("conductivities", 0.0)
-    uncertainty = estimate_uncertainty(
-        head_model(base, roi.points_mm),
-        coil,
-        region.planned_head_from_coil,
-        DEMO_COIL_ERROR,
-        lambda part: report("conductivities", part),
-    )
-    return BuiltTable(replace(table, uncertainty=uncertainty), mesh)
 
 
 def tabulate(
