@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE, table_path, tables_folder
+from m2m_rt.app.table_path import MESH_FILE, table_path, tables_folder
 from m2m_rt.app.threads import THREAD_LIMITS
 from m2m_rt.errors import ConfigError
 
 if TYPE_CHECKING:
     from m2m_rt.efield import EfieldTable
-    from m2m_rt.fem import CoilDipoles, HeadMesh, TableErrors
+    from m2m_rt.fem import HeadMesh, TableErrors
 
 TableArgument = Annotated[
     str, typer.Argument(metavar="TABLE", help="A name under models/ or a path.")
@@ -26,6 +26,25 @@ JsonOption = Annotated[
 ]
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Where head meshes are kept.")
+]
+
+REFERENCE_POSES = 4
+"""How many of the poses are also solved on a finer mesh, a minute or more each."""
+
+HeadOption = Annotated[
+    str,
+    typer.Option(
+        help="`demo`, a .msh file, a SimNIBS m2m_ folder, or a NIfTI of labels."
+    ),
+]
+CoilOption = Annotated[
+    str,
+    typer.Option(help="demo-figure8, round, double-cone, or a .ccd or .tcd file."),
+]
+RoiOption = Annotated[str, typer.Option(help="motor, box, patch[:mm] or cortex.")]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(help="x,y,z in mm: the place in the cortex to stimulate."),
 ]
 
 REFERENCE_POSES = 4
@@ -43,33 +62,38 @@ def register(app: typer.Typer) -> None:
     app.add_typer(table, name="table")
 
 
-def build(
-    head: Annotated[str, typer.Option(help="Only `demo` so far.")] = "demo",
+def build(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    head: HeadOption = "demo",
+    coil: CoilOption = "demo-figure8",
+    roi: RoiOption = "motor",
+    target: TargetOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the table.")] = None,
     cache: CacheOption = None,
+    simnibs_job: Annotated[
+        Path | None, typer.Option(help="Write what SimNIBS is to solve, and stop.")
+    ] = None,
+    from_simnibs: Annotated[
+        Path | None, typer.Option(help="Finish from tools/simnibs_table.py's fields.")
+    ] = None,
 ) -> None:
     """Build a head's table by finite elements: minutes, offline, no network."""
-    from m2m_rt.adapters.table_file import write_table
-    from m2m_rt.fem import (
-        BuildSettings,
-        build_demo_table,
-        default_cache_folder,
-        write_mesh,
-        write_notices,
-    )
+    from m2m_rt.app.table_build import BuildRequest, run_build, target_of
+    from m2m_rt.fem import default_cache_folder
 
-    if head != "demo":
-        raise ConfigError("--head", repr(head), "demo")
-    folder = out or tables_folder() / head
-    folder.mkdir(parents=True, exist_ok=True)
+    request = BuildRequest(
+        head=head,
+        coil=coil,
+        roi=roi,
+        target_mm=target_of(target),
+        folder=out or tables_folder() / Path(head).stem,
+        cache=cache or default_cache_folder(),
+        simnibs_job=simnibs_job,
+        from_simnibs=from_simnibs,
+    )
     with _progress() as report:
-        built = build_demo_table(
-            BuildSettings(), cache or default_cache_folder(), report
-        )
-    table = write_table(built.table, folder / TABLE_FILE)
-    write_mesh(built.mesh, folder / MESH_FILE)
-    write_notices(folder)
-    _say(_description(table), None)
+        table = run_build(request, report)
+    if table is not None:
+        _say(_description(table), None)
 
 
 def info(table: TableArgument, json_file: JsonOption = None) -> None:
@@ -94,7 +118,7 @@ def check(  # noqa: PLR0913, PLR0917 - a command's options
 
     from m2m_rt.adapters.table_file import read_table
     from m2m_rt.app.table_accuracy import reference_figures
-    from m2m_rt.fem import check_table, head_model, held_out_poses
+    from m2m_rt.fem import check_table, coil_of_table, head_model, held_out_poses
 
     path = table_path(table)
     loaded = read_table(path)
@@ -103,7 +127,7 @@ def check(  # noqa: PLR0913, PLR0917 - a command's options
         report("assembly and factorisation", 0.0)
         order = loaded.provenance.element_order
         model = head_model(mesh, loaded.roi.points_mm, order=order)
-        coil = _coil_of(loaded)
+        coil = coil_of_table(loaded, path.parent)
         at = held_out_poses(loaded, poses, np.random.default_rng(seed))
         errors = check_table(
             loaded, model, coil, at, lambda part: report("direct solves", part)
@@ -136,12 +160,16 @@ def bench(
 
     from m2m_rt.adapters.table_file import read_table
     from m2m_rt.app.table_bench import bench_table
+    from m2m_rt.fem import coil_of_table
 
     path = table_path(table)
     loaded = read_table(path)
     with _progress() as report:
         figures = bench_table(
-            loaded, _coil_of(loaded), report, np.random.default_rng(seed)
+            loaded,
+            coil_of_table(loaded, path.parent),
+            report,
+            np.random.default_rng(seed),
         )
     _say({"seed": seed, "table": str(path)} | figures, json_file)
 
@@ -172,18 +200,6 @@ def _mesh_of(
     if found != expected:
         raise ConfigError(f"mesh of {path}", f"sha256 {found[:12]}…", expected[:12])
     return mesh
-
-
-def _coil_of(table: "EfieldTable") -> "CoilDipoles":
-    from m2m_rt.fem import coil_sha256, demo_coil
-
-    coil = demo_coil()
-    found, expected = coil_sha256(coil), table.provenance.coil_sha256
-    if found != expected:
-        raise ConfigError(
-            f"coil {table.coil.name}", f"sha256 {expected[:12]}…", f"{found[:12]}…"
-        )
-    return coil
 
 
 def _figures(errors: "TableErrors") -> dict[str, object]:
