@@ -94,7 +94,7 @@ class Provenance:
     coil_sha256: str
     code_sha256: str
     element_order: int
-    """1 = linear tetrahedra."""
+    """1 = linear tetrahedra; 2 = second order near the ROI, linear elsewhere."""
 
     conductivities_s_per_m: dict[str, float]
     """By tissue name."""
