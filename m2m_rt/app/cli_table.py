@@ -16,7 +16,7 @@ from m2m_rt.errors import ConfigError
 
 if TYPE_CHECKING:
     from m2m_rt.efield import EfieldTable
-    from m2m_rt.fem import HeadMesh, TableErrors
+    from m2m_rt.fem import HeadMesh, HeadModel, TableErrors
 
 TableArgument = Annotated[
     str, typer.Argument(metavar="TABLE", help="A name under models/ or a path.")
@@ -27,10 +27,6 @@ JsonOption = Annotated[
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Where head meshes are kept.")
 ]
-
-REFERENCE_POSES = 4
-"""How many of the poses are also solved on a finer mesh, a minute or more each."""
-
 HeadOption = Annotated[
     str,
     typer.Option(
@@ -118,15 +114,13 @@ def check(  # noqa: PLR0913, PLR0917 - a command's options
 
     from m2m_rt.adapters.table_file import read_table
     from m2m_rt.app.table_accuracy import reference_figures
-    from m2m_rt.fem import check_table, coil_of_table, head_model, held_out_poses
+    from m2m_rt.fem import check_table, coil_of_table, held_out_poses
 
     path = table_path(table)
     loaded = read_table(path)
     with _progress() as report:
         mesh = _mesh_of(loaded, path, cache, report)
-        report("assembly and factorisation", 0.0)
-        order = loaded.provenance.element_order
-        model = head_model(mesh, loaded.roi.points_mm, order=order)
+        model = _model_of(loaded, mesh, report)
         coil = coil_of_table(loaded, path.parent)
         at = held_out_poses(loaded, poses, np.random.default_rng(seed))
         errors = check_table(
@@ -153,25 +147,39 @@ def bench(
     seed: Annotated[int, typer.Option(help="Of the poses.")] = 0,
     json_file: JsonOption = None,
 ) -> None:
-    """Time a table's answers on one thread of this machine, in about ten seconds."""
+    """Time a table's answers on one thread of this machine, in about a minute.
+
+    Direct solves are timed beside it where the table's mesh lies beside the table.
+    """
     # Before numpy loads, and over what the user has set: the comparison is per thread.
     os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
     import numpy as np
 
     from m2m_rt.adapters.table_file import read_table
-    from m2m_rt.app.table_bench import bench_table
-    from m2m_rt.fem import coil_of_table
+    from m2m_rt.app.table_bench import bench_table, direct_fem_ms
+    from m2m_rt.fem import coil_of_table, held_out_poses
 
     path = table_path(table)
     loaded = read_table(path)
+    coil = coil_of_table(loaded, path.parent)
     with _progress() as report:
-        figures = bench_table(
-            loaded,
-            coil_of_table(loaded, path.parent),
-            report,
-            np.random.default_rng(seed),
-        )
+        figures = bench_table(loaded, coil, report, np.random.default_rng(seed))
+        if (path.parent / MESH_FILE).is_file():
+            model = _model_of(loaded, _mesh_of(loaded, path, None, report), report)
+            report("direct solves", 0.0)
+            poses = held_out_poses(loaded, 4, np.random.default_rng(seed))
+            figures["direct_fem_ms"] = direct_fem_ms(model, coil, poses)
     _say({"seed": seed, "table": str(path)} | figures, json_file)
+
+
+def _model_of(
+    table: "EfieldTable", mesh: "HeadMesh", report: Callable[[str, float], None]
+) -> "HeadModel":
+    """Return the factorised finite elements that a table was made with."""
+    from m2m_rt.fem import head_model
+
+    report("assembly and factorisation", 0.0)
+    return head_model(mesh, table.roi.points_mm, order=table.provenance.element_order)
 
 
 def _mesh_of(

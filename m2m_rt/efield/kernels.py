@@ -158,27 +158,27 @@ def _judge_placement(pose: F64, guard: Guard) -> int:
 
 
 @njit(cache=True)
-def _grid_places(pose: F64, points_mm: F64, grid: Grid, at: F64) -> int:
-    """Write places in grid units, clamped to the grid's box, into `at` (3, n).
+def _winding_places(pose: F64, guard: Guard, at: F64, cells: I64) -> None:
+    """Write the winding's cells of the scalp grid and places in them, 0…1, clamped.
 
-    Return how many points lie inside; a flag for each is left in row 3.
+    Row 3 of `at` (4, n) is 1 for a point inside the grid and 0 beyond it.
     """
-    px, py, pz = points_mm[0], points_mm[1], points_mm[2]
-    n_inside = 0
-    at[3] = 1.0
+    px, py, pz = guard.winding_mm[0], guard.winding_mm[1], guard.winding_mm[2]
+    inside = at[3]
+    inside[:] = 1.0
+    cells[:] = 0
     for axis in range(3):
         r0, r1, r2, shift = pose[axis, 0], pose[axis, 1], pose[axis, 2], pose[axis, 3]
-        origin_mm, last = grid.origin_mm[axis], grid.values.shape[axis] - 1.0
-        along, inside = at[axis], at[3]
+        origin_mm = guard.scalp.origin_mm[axis]
+        n_nodes, along = guard.scalp.values.shape[axis], at[axis]
         for point in range(px.size):
             place = r0 * px[point] + r1 * py[point] + r2 * pz[point] + shift
-            place = (place - origin_mm) * grid.nodes_per_mm
-            clamped = min(max(place, 0.0), last)
+            place = (place - origin_mm) * guard.scalp.nodes_per_mm
+            clamped = min(max(place, 0.0), n_nodes - 1.0)
             inside[point] *= 1.0 if clamped == place else 0.0
-            along[point] = clamped
-    for point in range(px.size):
-        n_inside += int(at[3, point])
-    return n_inside
+            node = min(int(clamped), n_nodes - 2)
+            cells[point] = cells[point] * n_nodes + node
+            along[point] = clamped - node
 
 
 @njit(cache=True)
@@ -189,14 +189,25 @@ def winding_distances(pose: F64, guard: Guard) -> tuple[float, float]:
     point of the grid's box, which holds the scalp. So the place clamped to the box is
     safe for "too near"; for "too far" only the points inside count.
     """
-    at = np.empty((4, guard.winding_mm.shape[1]))
-    n_inside = _grid_places(pose, guard.winding_mm, guard.scalp, at)
+    n_points = guard.winding_mm.shape[1]
+    at, cells = np.empty((4, n_points)), np.empty(n_points, np.int64)
+    _winding_places(pose, guard, at, cells)
+    _, n1, n2 = guard.scalp.values.shape
+    f = guard.scalp.values.reshape(-1)
     possible, known = np.inf, np.inf
-    for point in range(at.shape[1]):
-        distance = interpolate(guard.scalp.values, at[:3, point])
+    for point in range(n_points):
+        # `interpolate` again, without the search for the cell.
+        u, v, w = at[0, point], at[1, point], at[2, point]
+        i = cells[point]
+        j, k = i + n2, i + n1 * n2
+        h = k + n2
+        low = (f[i] * (1 - w) + f[i + 1] * w) * (1 - v)
+        low += (f[j] * (1 - w) + f[j + 1] * w) * v
+        high = (f[k] * (1 - w) + f[k + 1] * w) * (1 - v)
+        high += (f[h] * (1 - w) + f[h + 1] * w) * v
+        distance = low * (1 - u) + high * u
         possible = min(possible, distance)
-        if n_inside == at.shape[1] or at[3, point] > 0.0:
-            known = min(known, distance)
+        known = min(known, distance if at[3, point] > 0.0 else np.inf)
     return possible, known
 
 

@@ -39,6 +39,7 @@ def test_bench_gives_every_stated_figure() -> None:
         "query_ms",
         "query_paced_ms",
         "batch_ms_per_pose",
+        "batch_floor_ms_per_pose",
         "direct_dipole_ms",
         "bandwidth_floor_ms",
     } <= figures.keys()

@@ -104,7 +104,7 @@ def test_table_without_a_bound_answers_with_no_number() -> None:
 
 
 def test_batch_longer_than_a_block_agrees_with_single_queries() -> None:
-    poses = np.concatenate([POSES] * 8)[: 2 * POSES_A_BLOCK + 5]
+    poses = np.concatenate([POSES] * 14)[: 2 * POSES_A_BLOCK + 5]
     found = LOOKUP.query_batch(poses).unit_efield_v_per_m
     for row in (0, POSES_A_BLOCK - 1, POSES_A_BLOCK, len(poses) - 1):
         # the same float32 sums in another order
@@ -123,6 +123,15 @@ def test_batch_fills_the_buffer_it_is_given() -> None:
 def test_buffer_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="out: found shape"):
         LOOKUP.query_batch(POSES, out=np.empty(shape, np.float32))
+
+
+def test_coils_field_at_the_sensors_is_what_a_query_starts_from() -> None:
+    b = np.ones((len(POSES), TABLE.project.shape[1]), np.float32)
+    LOOKUP.coil_b(POSES, b)
+    found = b @ TABLE.project.T @ TABLE.basis.T
+    for pose, each in zip(POSES, found, strict=True):
+        # the same float32 sums in another order
+        assert relative_l2(each, field(LOOKUP, pose).ravel()) < 1e-5
 
 
 def test_batch_of_no_poses_is_empty() -> None:
