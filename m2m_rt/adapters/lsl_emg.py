@@ -22,7 +22,7 @@ LARGEST_PULL_S = 0.25
 """After a stall the backlog comes in parts: no message holds up the loop for long."""
 
 
-class EmgReader:
+class EmgRows:
     """Reads the channels that a rig names, whatever their order in the stream."""
 
     stream = "emg"
@@ -83,7 +83,7 @@ class EmgReader:
 
 
 def open_emg(
-    choice: StreamChoice, reader: EmgReader, *, timeout_s: float = FIND_WAIT_S
+    choice: StreamChoice, reader: EmgRows, *, timeout_s: float = FIND_WAIT_S
 ) -> LslSource:
     """Return the source of `EmgReceived`, `LinkChanged` and `ClockOffset`.
 

@@ -15,7 +15,7 @@ from m2m_rt.app.config_path import config_path
 from m2m_rt.app.demo import DemoSettings
 from m2m_rt.app.live_session import lines_of_loss, shown
 from m2m_rt.app.live_view import LiveView
-from m2m_rt.app.new_session import check_session, create_session
+from m2m_rt.app.new_session import check_rig, create_session
 from m2m_rt.app.report import Report, make_report, true_expectation
 from m2m_rt.app.report_picture import draw_report
 from m2m_rt.app.session_data import read_session_data, scored_trials
@@ -85,7 +85,7 @@ def _prepare(
         subject=f"demo{settings.seed}", rmt_pct_mso=plan.rmt_pct_mso
     )
     with console.status("reading table and model"):
-        new = check_session(rig, protocol, rng_seed=settings.seed)
+        new = check_rig(rig, protocol, rng_seed=settings.seed)
     folder = create_session(new, settings.session)
     return folder, msgspec.structs.replace(plan.settings, log_folder=str(folder.lab))
 

@@ -30,7 +30,7 @@ class NewSession:
     model: bytes
 
 
-def check_session(
+def check_rig(
     rig: RigConfig, protocol: ProtocolConfig, *, rng_seed: int = 0
 ) -> NewSession:
     """Check that rig, table and model fit each other.

@@ -12,7 +12,7 @@ from m2m_rt.app.config import read_protocol, read_rig
 from m2m_rt.app.daemon_process import meeting_folder
 from m2m_rt.app.live_session import lines_of_loss, shown
 from m2m_rt.app.live_view import LiveView
-from m2m_rt.app.new_session import SESSIONS, check_session, create_session
+from m2m_rt.app.new_session import SESSIONS, check_rig, create_session
 from m2m_rt.app.stream_preflight import check_streams
 from m2m_rt.app.supervisor import CONTROL, Supervisor
 from m2m_rt.errors import ConfigError, LinkLost
@@ -39,7 +39,7 @@ def run_rig_session(
     """
     rig, protocol = read_rig(rig_path), read_protocol(protocol_path)
     with console.status("reading table and model"):
-        new = check_session(rig, protocol)
+        new = check_rig(rig, protocol)
     with console.status("looking for the rig's streams"):
         check_streams(rig)
     folder = create_session(new, root)

@@ -1,6 +1,6 @@
 """The streams that a rig file names, each with what it must be and who reads it."""
 
-from m2m_rt.adapters.lsl_emg import EmgReader
+from m2m_rt.adapters.lsl_emg import EmgRows
 from m2m_rt.adapters.lsl_inlet import StreamReader
 from m2m_rt.adapters.lsl_markers import MarkerReader
 from m2m_rt.adapters.lsl_pose import PoseReader
@@ -17,9 +17,9 @@ _READ_BY = {
 """The first one is waited on: EMG must not wait for the others."""
 
 
-def emg_reader(emg: EmgRig) -> EmgReader:
+def emg_rows(emg: EmgRig) -> EmgRows:
     """Return the reader of a rig's muscles and trigger."""
-    return EmgReader(
+    return EmgRows(
         tuple(muscle.label for muscle in emg.muscles),
         trigger_channel=emg.trigger_channel,
         fs_hz=emg.fs_hz,
@@ -29,7 +29,7 @@ def emg_reader(emg: EmgRig) -> EmgReader:
 def rig_streams(rig: RigConfig) -> tuple[RigStream, ...]:
     """Return every stream that the rig's daemons open."""
     needed: tuple[RigStream, ...] = (
-        (emg_reader(rig.emg), rig.emg.stream),
+        (emg_rows(rig.emg), rig.emg.stream),
         (PoseReader(), rig.pose.stream),
         (StimulatorReader(), rig.stimulator.stream),
     )

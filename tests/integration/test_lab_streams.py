@@ -13,7 +13,7 @@ import numpy as np
 import pylsl
 import pytest
 
-from m2m_rt.adapters.lsl_emg import EmgReader, open_emg
+from m2m_rt.adapters.lsl_emg import EmgRows, open_emg
 from m2m_rt.adapters.lsl_inlet import LslSource
 from m2m_rt.adapters.lsl_markers import open_markers
 from m2m_rt.adapters.lsl_pose import open_pose
@@ -74,7 +74,7 @@ def choice(stream: StreamName) -> StreamChoice:
 
 
 def open_sources() -> tuple[LslSource, ...]:
-    reader = EmgReader(MUSCLES, trigger_channel="TRIG", fs_hz=5000.0)
+    reader = EmgRows(MUSCLES, trigger_channel="TRIG", fs_hz=5000.0)
     return (
         open_emg(choice(EMG_STREAM), reader),
         open_pose(choice(POSE_STREAM)),

@@ -4,7 +4,7 @@ import numpy as np
 import pylsl
 import pytest
 
-from m2m_rt.adapters.lsl_emg import EmgReader, open_emg
+from m2m_rt.adapters.lsl_emg import EmgRows, open_emg
 from m2m_rt.adapters.lsl_inlet import LslSource
 from m2m_rt.adapters.lsl_markers import open_markers
 from m2m_rt.adapters.lsl_pose import POSE_CHANNELS, POSE_DESCRIPTION, open_pose
@@ -54,7 +54,7 @@ def _pose(name: str, n_channels: int, **changes: object) -> pylsl.StreamOutlet:
 
 
 def _open(name: str) -> LslSource:
-    reader = EmgReader(("FDI", "APB"), trigger_channel="TRIG", fs_hz=FS_HZ)
+    reader = EmgRows(("FDI", "APB"), trigger_channel="TRIG", fs_hz=FS_HZ)
     return open_emg(StreamChoice(type="EMG", name=name), reader, timeout_s=5.0)
 
 
@@ -127,7 +127,7 @@ def test_emg_that_is_not_as_the_rig_says_is_refused() -> None:
 def test_missing_stream_is_one_line_that_names_what_is_there() -> None:
     outlet = _emg("emg-there")
     choice = StreamChoice(type="EMG", name="emg-elsewhere")
-    reader = EmgReader(("FDI",), trigger_channel="TRIG", fs_hz=FS_HZ)
+    reader = EmgRows(("FDI",), trigger_channel="TRIG", fs_hz=FS_HZ)
     with pytest.raises(ConfigError, match=r"within 0\.2 s; found: .*emg-there"):
         open_emg(choice, reader, timeout_s=0.2)
     assert outlet is not None

@@ -5,7 +5,7 @@ import numpy as np
 import pylsl
 import pytest
 
-from m2m_rt.adapters.lsl_emg import EmgReader, open_emg
+from m2m_rt.adapters.lsl_emg import EmgRows, open_emg
 from m2m_rt.adapters.lsl_inlet import LslSource, close_together, open_together
 from m2m_rt.adapters.lsl_markers import open_markers
 from m2m_rt.adapters.lsl_stimulator import open_stimulator
@@ -62,7 +62,7 @@ def _until_end(*sources: LslSource) -> list[list[Message]]:
 
 
 def _open_emg(name: str, *, fs_hz: float) -> LslSource:
-    reader = EmgReader(("FDI",), trigger_channel="TRIG", fs_hz=fs_hz)
+    reader = EmgRows(("FDI",), trigger_channel="TRIG", fs_hz=fs_hz)
     return open_emg(StreamChoice(type="EMG", name=name), reader)
 
 

@@ -18,7 +18,7 @@ from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.cli import main
 from m2m_rt.app.config import read_protocol, read_rig
 from m2m_rt.app.daemons import DAEMONS
-from m2m_rt.app.new_session import check_session, create_session
+from m2m_rt.app.new_session import check_rig, create_session
 from m2m_rt.app.supervisor import Supervisor
 from m2m_rt.messages import SessionEvent, SessionEventKind
 from tests.support.sessions import (
@@ -282,7 +282,7 @@ def refused(
 
 
 def new_session(rig: Rig, root: Path) -> SessionFolder:
-    new = check_session(read_rig(rig.rig), read_protocol(rig.protocol))
+    new = check_rig(read_rig(rig.rig), read_protocol(rig.protocol))
     return create_session(new, root)
 
 

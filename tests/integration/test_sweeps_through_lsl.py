@@ -42,7 +42,7 @@ DEADLINE_S = 120.0
 
 
 def _sources() -> tuple[LslSource, ...]:
-    reader = lsl_emg.EmgReader(("FDI",), trigger_channel="TRIG", fs_hz=FS_HZ)
+    reader = lsl_emg.EmgRows(("FDI",), trigger_channel="TRIG", fs_hz=FS_HZ)
     return open_together(
         lambda: lsl_emg.open_emg(StreamChoice(name="m2m_play_emg"), reader),
         lambda: open_stimulator(StreamChoice(name="m2m_play_stimulator")),

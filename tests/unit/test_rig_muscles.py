@@ -9,7 +9,7 @@ import pytest
 from m2m_rt.adapters.onnx_predictor import ModelFolder
 from m2m_rt.adapters.rig_models import RigModels
 from m2m_rt.app.config import MuscleRig, RigConfig, read_protocol, read_rig
-from m2m_rt.app.new_session import check_session
+from m2m_rt.app.new_session import check_rig
 from m2m_rt.emg import GapDetector
 from m2m_rt.errors import ConfigError, ModelRefused
 from m2m_rt.learning import select_muscles
@@ -28,7 +28,7 @@ def rig_of(*names: str) -> RigConfig:
 
 def check(*names: str) -> tuple[str, ...]:
     protocol = read_protocol(CONFIGS / "protocol.demo.toml")
-    config = check_session(rig_of(*names), protocol).config
+    config = check_rig(rig_of(*names), protocol).config
     return tuple(muscle.name for muscle in config.rig.emg.muscles)
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from m2m_rt.adapters.lsl_emg import EmgReader
+from m2m_rt.adapters.lsl_emg import EmgRows
 from m2m_rt.adapters.lsl_pose import POSE_DESCRIPTION
 from m2m_rt.adapters.stream_check import check_choice, choice_of, use_of
 from m2m_rt.adapters.stream_choice import StreamChoice
@@ -99,9 +99,9 @@ def test_channels_that_are_no_muscle_by_name_are_asked_about() -> None:
 
 
 def test_a_rigs_choice_is_checked_like_at_a_sessions_start() -> None:
-    reader = EmgReader(("FDI",), trigger_channel="TRIG", fs_hz=5000.0)
+    reader = EmgRows(("FDI",), trigger_channel="TRIG", fs_hz=5000.0)
     assert check_choice(reader, StreamChoice(type="EMG"), ALL) == EMG
-    slow = EmgReader(("FDI",), trigger_channel="TRIG", fs_hz=1000.0)
+    slow = EmgRows(("FDI",), trigger_channel="TRIG", fs_hz=1000.0)
     with pytest.raises(ConfigError, match="found 5000 Hz in stream amp"):
         check_choice(slow, StreamChoice(type="EMG"), ALL)
     with pytest.raises(ConfigError, match=r"no stream with name 'x'; there: eeg"):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from m2m_rt.adapters.lsl_emg import EmgReader
+from m2m_rt.adapters.lsl_emg import EmgRows
 from m2m_rt.adapters.lsl_markers import MarkerReader
 from m2m_rt.adapters.lsl_pose import POSE_DESCRIPTION, PoseReader
 from m2m_rt.adapters.lsl_stimulator import StimulatorReader
@@ -52,7 +52,7 @@ def test_other_units_are_not_guessed(unit: str) -> None:
 
 
 def test_emg_as_the_rig_says_is_accepted() -> None:
-    EmgReader(("FDI", "APB"), trigger_channel="TRIG", fs_hz=5000.0).accept(EMG)
+    EmgRows(("FDI", "APB"), trigger_channel="TRIG", fs_hz=5000.0).accept(EMG)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_emg_as_the_rig_says_is_accepted() -> None:
 def test_emg_that_is_not_as_the_rig_says_is_refused_with_what_was_found(
     header: StreamHeader, found: str
 ) -> None:
-    reader = EmgReader(("FDI",), trigger_channel="TRIG", fs_hz=5000.0)
+    reader = EmgRows(("FDI",), trigger_channel="TRIG", fs_hz=5000.0)
     with pytest.raises(ConfigError, match=found):
         reader.accept(header)
 
