@@ -1,0 +1,117 @@
+"""`m2m table build` on a user's head and coil, as far as it goes within seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from m2m_rt.adapters.msh_file import MshMesh
+from m2m_rt.adapters.msh_write import MshForm, write_msh
+from m2m_rt.app.cli import main
+from m2m_rt.app.table_build import BuildRequest, roi_of, target_of
+from m2m_rt.errors import ConfigError
+from m2m_rt.fem import (
+    HeadMesh,
+    coil_of_table,
+    coil_sha256,
+    demo_coil,
+    find_head_mesh,
+    named_coil,
+    read_head_msh,
+    round_coil,
+)
+from tests.support.coils import HEADERS, some_dipoles, write_ccd
+from tests.support.efield import make_synthetic_table
+from tests.support.fem_shapes import layered_ball
+
+TARGET = "-20,-10,62"
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("heads") / "m2m_ball"
+    folder.mkdir()
+    ball = layered_ball(20, {1: 54.0, 2: 72.0, 3: 78.0, 4: 84.0, 5: 90.0})
+    none = np.zeros((0, 3), np.int64)
+    mesh = MshMesh(ball.nodes_mm, none, none[:, 0], ball.tetrahedra, ball.tissue)
+    write_msh(mesh, folder / "ball.msh", MshForm.BINARY_2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mesh(subject: Path) -> HeadMesh:
+    return read_head_msh(find_head_mesh(subject))
+
+
+def request_for(folder: Path, **changes: object) -> BuildRequest:
+    base = BuildRequest(
+        head=str(folder),
+        coil="round",
+        roi="box",
+        target_mm=target_of(TARGET),
+        folder=folder,
+        cache=folder,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type] # fields of a test's choice
+
+
+def test_build_writes_a_job_for_simnibs_from_a_subject_folder_and_a_users_coil(
+    subject: Path, tmp_path: Path
+) -> None:
+    coil = write_ccd(tmp_path / "own.ccd", *some_dipoles(), HEADERS["full"])
+    job = tmp_path / "job.npz"
+    options = ["--head", str(subject), "--coil", str(coil), f"--target={TARGET}"]
+    assert main(["table", "build", *options, "--simnibs-job", str(job)]) == 0
+    with np.load(job, allow_pickle=False) as file:
+        assert str(file["head"]).endswith("ball.msh")
+        assert file["mode_am2"].shape[1] == len(file["source_mm"])
+        assert len(file["roi_mm"]) > 100
+
+
+@pytest.mark.parametrize(
+    ("roi", "box"),
+    [("motor", 32), ("box", 32), ("patch", 0), ("patch:15", 0), ("cortex", 0)],
+)
+def test_every_region_has_points_in_the_cortex(
+    roi: str, box: int, subject: Path, mesh: HeadMesh
+) -> None:
+    found = roi_of(request_for(subject, roi=roi), mesh)
+    assert len(found.points_mm) > 20
+    assert found.box_shape == (box,) * 3
+
+
+@pytest.mark.parametrize("roi", ["hand", "patch:wide", "patch:-1", "box:3"])
+def test_a_region_that_nobody_knows_is_one_readable_line(
+    roi: str, subject: Path, mesh: HeadMesh
+) -> None:
+    with pytest.raises(ConfigError, match="--roi"):
+        roi_of(request_for(subject, roi=roi), mesh)
+
+
+@pytest.mark.parametrize("text", ["1,2", "a,b,c", "1,2,nan", "1,2,9999", ""])
+def test_a_target_that_is_no_place_is_one_readable_line(text: str) -> None:
+    with pytest.raises(ConfigError, match="--target"):
+        target_of(text)
+
+
+def test_a_coil_that_nobody_knows_is_one_readable_line() -> None:
+    with pytest.raises(ConfigError, match=r"demo-figure8, round, double-cone"):
+        named_coil("butterfly")
+
+
+def test_a_tables_coil_is_found_by_its_hash_among_names_and_files(
+    tmp_path: Path,
+) -> None:
+    table = make_synthetic_table()
+
+    def made_for(sha256: str) -> object:
+        origin = replace(table.provenance, coil_sha256=sha256)
+        return coil_of_table(replace(table, provenance=origin), tmp_path).name
+
+    own = write_ccd(tmp_path / "own.ccd", *some_dipoles(), HEADERS["full"])
+    assert made_for(coil_sha256(demo_coil())) == "demo-figure8"
+    assert made_for(coil_sha256(round_coil())) == "round"
+    assert made_for(coil_sha256(named_coil(str(own)))) == "T70"
+    with pytest.raises(ConfigError, match="beside the table"):
+        made_for("0" * 64)
