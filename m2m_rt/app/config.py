@@ -1,5 +1,6 @@
 """Rig, protocol and session files: what they may say, read and checked at start."""
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -9,7 +10,9 @@ from msgspec import Meta
 
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.adapters.stream_choice import StreamChoice
+from m2m_rt.efield import rated_output_fault
 from m2m_rt.emg import (
+    EmgReader,
     EmgSettings,
     FilterSettings,
     GapSettings,
@@ -64,7 +67,15 @@ class EmgRig(_Section, frozen=True):
     stale_ms: Positive = 250.0
 
     def reading(self) -> EmgSettings:
-        """Return how the EMG is read."""
+        """Return how the EMG is read.
+
+        Raises
+        ------
+        ConfigError
+            If a muscle's window is missing or none.
+        ValueError
+            If there is no muscle, or one twice.
+        """
         return EmgSettings(
             muscles=tuple(_muscle_settings(muscle) for muscle in self.muscles),
             trigger=self.trigger,
@@ -89,11 +100,26 @@ class StimulatorRig(_Section, frozen=True):
     """The coil that the E-field table was made for."""
 
     didt_at_100_pct_mso_a_per_us: Positive
+    """Rated output of this stimulator through this coil."""
+
     waveform: str
     """`monophasic` or `biphasic`, as the maker calls it: kept with the session."""
 
     current_direction: str
     """In the cortex, such as `PA`: kept with the session."""
+
+    coil_didt_max_a_per_us: Positive | None = None
+    """The coil file's limit, as `m2m coil` shows it; a rated output above it is
+    refused."""
+
+    def __post_init__(self) -> None:
+        """Refuse a rated output that the coil's file rules out."""
+        fault = rated_output_fault(
+            didt_at_100_pct_mso_a_per_us=self.didt_at_100_pct_mso_a_per_us,
+            coil_didt_max_a_per_us=self.coil_didt_max_a_per_us,
+        )
+        if fault is not None:
+            raise ValueError(f"didt_at_100_pct_mso_a_per_us: {fault}")
 
 
 class MarkerRig(_Section, frozen=True):
@@ -179,7 +205,9 @@ def read_rig(path: Path) -> RigConfig:
     ConfigError
         If it is missing, is not TOML, or says what a rig cannot be.
     """
-    return _read(path, RigConfig)
+    rig = _read(path, RigConfig)
+    _refuse_unreadable(rig.emg, path)
+    return rig
 
 
 def read_protocol(path: Path) -> ProtocolConfig:
@@ -230,9 +258,26 @@ def _convert(path: Path, content: object, kind: type[Read]) -> Read:
         raise ConfigError(f"{path}: {field or 'top level'}", what, expected) from err
 
 
+def _refuse_unreadable(emg: EmgRig, path: Path) -> None:
+    """Try what `acquired` will do, so that nothing is started in vain."""
+    try:
+        EmgReader(emg.reading(), emg.fs_hz)
+    except ConfigError as err:
+        where = f"{path}: {err.where}"
+        raise ConfigError(where, err.found, err.expected) from err
+    except (ValueError, OverflowError) as err:
+        raise ConfigError(f"{path}: emg", str(err), "settings that fit") from err
+
+
 def _muscle_settings(muscle: MuscleRig) -> MuscleSettings:
     if muscle.window_ms is not None:
         start_ms, end_ms = muscle.window_ms
+        if not start_ms < end_ms < math.inf:
+            raise ConfigError(
+                f"emg.muscles: {muscle.name}: window_ms",
+                f"[{start_ms:g}, {end_ms:g}]",
+                "a start and a later end, ms after the pulse",
+            )
         return MuscleSettings(
             name=muscle.name, window_start_ms=start_ms, window_end_ms=end_ms
         )

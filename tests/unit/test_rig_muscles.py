@@ -81,3 +81,32 @@ def test_the_demo_rig_sees_one_lost_row() -> None:
     stamps_s = 5000.0 + np.delete(np.arange(1000), 500) / emg.fs_hz
     (gap,) = GapDetector(emg.gaps, emg.fs_hz).push(stamps_s)
     assert gap.row == 500
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        (
+            'muscles = [{ name = "FDI", window_ms = [50, 15] }]',
+            r"emg\.muscles: FDI: window_ms: found \[50, 15\]",
+        ),
+        (
+            'muscles = [{ name = "FDI", window_ms = [15, inf] }]',
+            r"emg\.muscles: FDI: window_ms: found \[15, inf\]",
+        ),
+        ('muscles = [{ name = "FDI", window_ms = [15, 15.1] }]', "window of FDI"),
+        ('muscles = [{ name = "TOE" }]', "emg.muscles: TOE: found no window_ms"),
+        ('muscles = [{ name = "FDI" }, { name = "FDI" }]', "emg: found muscles must"),
+        ("muscles = []", "emg: found muscles must not be empty"),
+        ("filter = { hold_end_ms = inf }", "emg: found cannot convert"),
+        ("filter = { lowpass_hz = 2500 }", r"emg\.filter\.lowpass_hz: found 2500 Hz"),
+    ],
+)
+def test_a_rig_whose_emg_cannot_be_read_is_refused_with_file_and_field(
+    tmp_path: Path, said: str, named: str
+) -> None:
+    text = (CONFIGS / "rig.demo.toml").read_text("utf-8")
+    path = tmp_path / "rig.toml"
+    path.write_text(text.replace("[emg]\n", f"[emg]\n{said}\n"))
+    with pytest.raises(ConfigError, match=f"rig.toml: .*{named}"):
+        read_rig(path)
