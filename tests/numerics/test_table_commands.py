@@ -26,6 +26,7 @@ def test_the_shipped_table_agrees_with_direct_finite_elements(tmp_path: Path) ->
     arguments = ["check", "demo", "--poses", "3", "--seed", "11"]
     found = figures(arguments, tmp_path / "check.json")
     assert set(found) >= {"rel_l2", "pointwise", "peak_rel_error", "poses", "seed"}
+    assert set(found) >= {"bound_coverage", "bound_over_median"}
     # The accepted limits; 40 poses gave a median of 0.0034 and at most 0.0043.
     assert found["rel_l2"]["median"] <= 0.015
     assert found["rel_l2"]["max"] <= 0.03
