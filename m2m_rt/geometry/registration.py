@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from math import exp, lgamma, sqrt
 
 import numpy as np
-from scipy.special import chdtri
 
 from m2m_rt.geometry.rigid import transform_points
 from m2m_rt.units import F64
@@ -84,6 +83,9 @@ def point_noise(residual_mm: F64) -> PointNoise:
 
     The sum of squares is σ² times a chi-square of 3n − 6 degrees of freedom.
     """
+    # Not at the top: a tenth of a second of every process that knows poses.
+    from scipy.special import chdtri
+
     freedoms = residual_mm.size - FIT_FREEDOMS
     squares = float(np.sum(residual_mm**2))
     # A root of a mean is too small on average, by 8 % at three points.

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 
 import numpy as np
-from scipy.special import fdtrc
 
 from m2m_rt.geometry.registration import (
     FIT_FREEDOMS,
@@ -57,6 +56,9 @@ def outlier(pairs: PointPairs, *, expected_noise_mm: float) -> str | None:
     The residuals without it are compared by an F test, corrected for the choice among
     n points; below five points any one could be the wrong one.
     """
+    # Not at the top: a tenth of a second of every process that knows poses.
+    from scipy.special import fdtrc
+
     n = len(pairs.names)
     if n < 5:
         return None
