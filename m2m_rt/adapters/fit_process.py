@@ -32,6 +32,7 @@ class FitProcess:
 
     The process is `python -m MODULE SESSION REQUEST ANSWER`: it reads an encoded
     `FitRequest` and writes an encoded `FitFinished`, the model stored in the session.
+    Its stdin ends when this process does: it must not outlive it (`exit_with_parent`).
     """
 
     def __init__(self, module: str, session: Path, *, limit_s: float = LIMIT_S) -> None:
@@ -66,7 +67,7 @@ class FitProcess:
                     str(self._path(request, "request")),
                     str(self._path(request, "answer")),
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # ends with this process, however that ends
                 stdout=log,
                 stderr=log,
             )
@@ -79,6 +80,7 @@ class FitProcess:
             time.sleep(wait_s)
             return ()
         self._running = None
+        _let_go(running.process)
         return (self._answer(running.request, running.process.returncode),)
 
     def __enter__(self) -> Self:
@@ -95,6 +97,7 @@ class FitProcess:
         if self._running is not None:
             self._running.process.kill()
             self._running.process.wait(_PATIENCE_S)
+            _let_go(self._running.process)
 
     def _has_ended(self, running: _Running) -> bool:
         is_over = time.monotonic() - running.since_s > self._limit_s
@@ -125,3 +128,8 @@ class FitProcess:
 
     def _path(self, request: FitRequest, what: str) -> Path:
         return self._folder / f"{request.fit_id:03d}.{what}"
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 
 STDIN = 0
 
@@ -13,9 +14,12 @@ class ParentWatch:
     running that nobody supervises. The thread only blocks in read(2).
     """
 
-    def __init__(self, descriptor: int = STDIN) -> None:
-        """Watch from now on."""
+    def __init__(
+        self, descriptor: int = STDIN, *, then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Watch from now on; `then` is called in the watching thread."""
         self._descriptor = descriptor
+        self._then = then
         self._ended = threading.Event()
         threading.Thread(target=self._wait, name="parent", daemon=True).start()
 
@@ -33,3 +37,12 @@ class ParentWatch:
             return
         finally:
             self._ended.set()
+            self._then()
+
+
+def exit_with_parent() -> None:
+    """End this process, in the middle of whatever it does, when its parent has ended.
+
+    Only for work that nobody asks for once the parent is gone.
+    """
+    ParentWatch(then=lambda: os._exit(1))

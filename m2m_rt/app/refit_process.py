@@ -1,7 +1,8 @@
 """One refit in a process of its own: `python -m … SESSION REQUEST ANSWER`.
 
 Reads an encoded `FitRequest`, stores the candidate in the session's folder, and writes
-an encoded `FitFinished`. Killing it loses nothing but the candidate.
+an encoded `FitFinished`. Killing it loses nothing but the candidate; it ends when its
+stdin does, as that of an orphan.
 """
 
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 
 from m2m_rt.adapters.clock import LslClock
 from m2m_rt.adapters.host import lower_priority
+from m2m_rt.adapters.parent_watch import exit_with_parent
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.compose import open_table
 from m2m_rt.app.config import SessionConfig, read_session
@@ -24,6 +26,7 @@ from m2m_rt.units import F32
 
 def main(arguments: list[str]) -> int:
     """Carry out one request."""
+    exit_with_parent()
     session, request_path, answer_path = map(Path, arguments)
     lower_priority()
     request = decode(request_path.read_bytes())

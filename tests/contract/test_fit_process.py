@@ -1,5 +1,9 @@
 """Whatever a fit does, traind gets one answer and goes on."""
 
+import os
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -76,3 +80,42 @@ def test_a_second_fit_beside_a_running_one_is_refused(tmp_path: Path) -> None:
         fits.start(request("hangs"))
         with pytest.raises(DataError, match="another is running"):
             fits.start(request("answers", 1))
+
+
+ORPHANED = """\
+import sys
+from pathlib import Path
+from m2m_rt.adapters.fit_process import FitProcess
+from tests.contract.test_fit_process import request
+with FitProcess("tests.support.fits", Path(sys.argv[1])) as fits:
+    fits.start(request("calls home"))
+    sys.stdin.read()
+"""
+
+
+def test_a_fit_ends_with_its_trainer_even_if_that_is_killed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as home:
+        home.settimeout(PATIENCE_S)
+        (tmp_path / "fits").mkdir()
+        (tmp_path / "fits" / "port").write_text(str(home.getsockname()[1]))
+        command = [sys.executable, "-c", ORPHANED, str(tmp_path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) as trainer:
+            fit, _ = home.accept()
+            trainer.kill()
+        with fit:
+            fit.settimeout(PATIENCE_S)
+            assert fit.recv(1) == b""  # its end is the connection's
+
+
+def test_the_refit_watches_its_parent(tmp_path: Path) -> None:
+    request_path = tmp_path / "request"
+    os.mkfifo(request_path)  # the refit waits here for ever
+    command = [sys.executable, "-m", "m2m_rt.app.refit_process"]
+    command += [str(tmp_path), str(request_path), str(tmp_path / "answer")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as refit:
+        assert refit.stdin is not None
+        refit.stdin.close()
+        try:
+            assert refit.wait(PATIENCE_S) == 1
+        finally:
+            refit.kill()

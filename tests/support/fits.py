@@ -1,9 +1,11 @@
 """A refit's process for tests: what it does stands in the request's parent hash."""
 
+import socket
 import sys
 import threading
 from pathlib import Path
 
+from m2m_rt.adapters.parent_watch import exit_with_parent
 from m2m_rt.messages import FitFinished, FitRequest, decode, encode
 from m2m_rt.units import RigNs
 
@@ -21,6 +23,11 @@ def main(request_path: str, answer_path: str) -> None:
             Path(answer_path).write_bytes(encode(request))
         case "hangs":
             threading.Event().wait()
+        case "calls home":
+            exit_with_parent()
+            port = int(Path(request_path).with_name("port").read_text())
+            with socket.create_connection(("127.0.0.1", port)):
+                threading.Event().wait()
         case "fails":
             raise ArithmeticError("the loss is not finite")
 
