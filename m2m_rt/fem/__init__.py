@@ -65,9 +65,9 @@ from m2m_rt.fem.mesh import (
     volumes_mm3,
 )
 from m2m_rt.fem.mesh_file import read_mesh, write_mesh
-from m2m_rt.fem.mesh_quality import QualityReport, quality_report
 from m2m_rt.fem.modes import ModeSettings
 from m2m_rt.fem.notices import write_notices
+from m2m_rt.fem.quality import QualityReport, quality_report
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
 from m2m_rt.fem.reference import ReferenceErrors, ReferenceSettings, reference_errors
 from m2m_rt.fem.refine import refine

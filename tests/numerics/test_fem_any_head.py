@@ -11,7 +11,7 @@ from m2m_rt.adapters.label_volume import LabelVolume, read_labels
 from m2m_rt.errors import ConfigError, DataError
 from m2m_rt.fem import HeadMesh, Occupancies, RoiSettings, Tissue
 from m2m_rt.fem.label_head import occupancies_of_labels
-from m2m_rt.fem.mesh_quality import quality_report
+from m2m_rt.fem.quality import quality_report
 from m2m_rt.fem.recover import patch_weights
 from m2m_rt.fem.roi_surface import CortexSettings, box_roi, cortex_roi, patch_roi
 from m2m_rt.units import F64
