@@ -24,6 +24,7 @@ COMMAND_MODULES = (
     "cli_streams",
     "cli_mep",
     "cli_table",
+    "cli_files",
     "cli_register",
     "cli_train",
 )
