@@ -10,7 +10,10 @@ from m2m_rt.units import F32
 
 @dataclass(frozen=True, slots=True)
 class NrpSettings:
-    """The saturating curve; starting values are those of science.md's own choice."""
+    """The saturating curve, a logistic function that is zero without a field.
+
+    The starting values are this project's own choice, neither measured nor published.
+    """
 
     half_v_per_m: float = 65.0
     """Field of half response, before the shift that makes no field no response."""
