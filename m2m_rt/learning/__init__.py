@@ -10,7 +10,7 @@ from m2m_rt.learning.last_layer import (
     predict_mean,
     rebuild,
 )
-from m2m_rt.learning.promotion import PromotionRule, promotes, rolls_back
+from m2m_rt.learning.promotion import PromotionRule, promotes
 from m2m_rt.learning.score import (
     ProgressiveScore,
     progressive_score,
@@ -33,7 +33,6 @@ __all__ = [
     "promotes",
     "r2_log10",
     "rebuild",
-    "rolls_back",
     "select_muscles",
     "stack",
 ]

@@ -1,4 +1,4 @@
-"""When a refitted network replaces the one in use, and when it goes back."""
+"""When a refitted network replaces the one in use."""
 
 from typing import Annotated
 
@@ -14,29 +14,32 @@ class PromotionRule(
     min_gain_nats: Annotated[float, Meta(ge=0)] = 0.02
     """A candidate's log score per MEP must beat the incumbent's by this much."""
 
-    min_scored: Annotated[int, Meta(gt=0)] = 100
-    """Least number of held-out MEPs that the scores are made of."""
-
-    max_loss_nats: Annotated[float, Meta(ge=0)] = 0.1
-    """A promoted model whose log score per MEP falls this far behind its parent's on
-    the same later trials should be rolled back."""
+    min_scored_part: Annotated[float, Meta(gt=0, le=1)] = 2 / 3
+    """Least part of the held-out trials' MEPs (trials x muscles) that must have been
+    scored. A part, so that a rig of one muscle can promote as one of fifteen can."""
 
 
 def promotes(
-    rule: PromotionRule, *, candidate: float, incumbent: float, n_scored: int
+    rule: PromotionRule,
+    *,
+    candidate: float,
+    incumbent: float,
+    n_scored: int,
+    n_held_out: int,
 ) -> bool:
     """Say whether a candidate is promoted, from log scores on the same MEPs.
 
-    >>> promotes(PromotionRule(), candidate=0.31, incumbent=0.30, n_scored=300)
-    False
-    >>> promotes(PromotionRule(), candidate=0.35, incumbent=0.30, n_scored=300)
-    True
+    Parameters
+    ----------
+    rule
+        How sure the scores must be.
+    candidate, incumbent
+        Mean log predictive density per scored MEP, natural log.
+    n_scored
+        Number of MEPs scored: the valid ones of the held-out trials.
+    n_held_out
+        Number of MEPs that the held-out trials had, valid or not.
     """
-    return n_scored >= rule.min_scored and candidate - incumbent > rule.min_gain_nats
-
-
-def rolls_back(
-    rule: PromotionRule, *, active: float, parent: float, n_scored: int
-) -> bool:
-    """Say whether a promoted model has done so much worse that its parent returns."""
-    return n_scored >= rule.min_scored and parent - active > rule.max_loss_nats
+    if n_scored == 0 or n_scored < rule.min_scored_part * n_held_out:
+        return False
+    return candidate - incumbent > rule.min_gain_nats

@@ -52,6 +52,7 @@ class TrainNode:
         self._generation = 0
         self._n_fits = 0
         self._running: FitRequest | None = None
+        self._n_held_out_meps = 0  # of the fit that runs
         self._next_fit_at = settings.first_fit_trials
 
     def step(self, now_ns: RigNs, message: Message) -> Iterable[Message]:
@@ -85,6 +86,8 @@ class TrainNode:
             rng_seed=self._settings.rng_seed + self._n_fits,
             trials=tuple(encode(trial) for trial in learnt),
         )
+        held_out = learnt[-self._settings.n_held_out :]
+        self._n_held_out_meps = sum(len(trial.learnt) for trial in held_out)
         self._n_fits += 1
         self._next_fit_at = len(learnt) + self._settings.fit_every_trials
         yield self._running
@@ -107,6 +110,7 @@ class TrainNode:
             candidate=fit.candidate_score,
             incumbent=fit.incumbent_score,
             n_scored=fit.n_scored,
+            n_held_out=self._n_held_out_meps,
         )
 
     def _roll_back(self, now_ns: RigNs) -> Iterable[ModelPromoted]:

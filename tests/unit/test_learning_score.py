@@ -1,4 +1,4 @@
-"""Progressive scores, promotion and rollback."""
+"""Progressive scores and promotion."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from m2m_rt.learning import (
     progressive_score,
     promotes,
     r2_log10,
-    rolls_back,
 )
 
 
@@ -49,15 +48,29 @@ def test_nothing_valid_gives_no_score() -> None:
     assert np.isnan(score.r2_log10)
 
 
-def test_a_candidate_needs_the_margin_and_the_trials() -> None:
-    rule = PromotionRule(min_gain_nats=0.02, min_scored=100)
-    assert promotes(rule, candidate=0.1, incumbent=0.0, n_scored=100)
-    assert not promotes(rule, candidate=0.1, incumbent=0.0, n_scored=99)
-    assert not promotes(rule, candidate=0.01, incumbent=0.0, n_scored=500)
-    assert not promotes(rule, candidate=float("nan"), incumbent=0.0, n_scored=500)
+def test_a_candidate_needs_the_margin_and_most_of_its_meps() -> None:
+    rule = PromotionRule(min_gain_nats=0.02, min_scored_part=0.6)
+
+    def decide(gain: float, n_scored: int) -> bool:
+        return promotes(
+            rule, candidate=gain, incumbent=0.0, n_scored=n_scored, n_held_out=150
+        )
+
+    assert decide(0.1, 90)
+    assert not decide(0.1, 89)
+    assert not decide(0.01, 150)
+    assert not decide(float("nan"), 150)
 
 
-def test_a_promoted_model_that_loses_goes_back() -> None:
-    rule = PromotionRule(max_loss_nats=0.1, min_scored=100)
-    assert rolls_back(rule, active=-0.5, parent=0.0, n_scored=200)
-    assert not rolls_back(rule, active=-0.05, parent=0.0, n_scored=200)
+@pytest.mark.parametrize("n_muscles", [1, 2, 9, 15])
+def test_a_rig_of_any_number_of_muscles_can_promote(n_muscles: int) -> None:
+    n_held_out = 10 * n_muscles
+    for n_scored, expected in ((n_held_out, True), (n_held_out // 2, False)):
+        is_promoted = promotes(
+            PromotionRule(),
+            candidate=0.1,
+            incumbent=0.0,
+            n_scored=n_scored,
+            n_held_out=n_held_out,
+        )
+        assert is_promoted == expected

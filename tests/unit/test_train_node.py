@@ -24,7 +24,7 @@ SETTINGS = TrainSettings(
     first_fit_trials=4,
     fit_every_trials=3,
     n_held_out=2,
-    promotion=PromotionRule(min_gain_nats=0.1, min_scored=10),
+    promotion=PromotionRule(min_gain_nats=0.1, min_scored_part=0.5),
 )
 
 
@@ -48,7 +48,7 @@ def trial(index: int, *, revision: int = 0, is_learnt: bool = True) -> Trial:
 
 
 def finished(
-    fit_id: int, model_hash: str | None = OTHER, *, gain: float = 0.2, n: int = 30
+    fit_id: int, model_hash: str | None = OTHER, *, gain: float = 0.2, n: int = 3
 ) -> FitFinished:
     return FitFinished(
         t_ns=RigNs(0),
@@ -111,7 +111,8 @@ def test_a_better_candidate_is_promoted_and_is_the_next_parent(node: TrainNode) 
         finished(0, None),
         finished(0, gain=0.05),
         finished(0, gain=-1.0),
-        finished(0, n=9),
+        finished(0, n=1),
+        finished(0, n=0),
         finished(1),
     ],
 )
