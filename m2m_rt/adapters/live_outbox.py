@@ -46,10 +46,12 @@ class LiveOutbox:
             case _:
                 self._publish(arrival, message, frame)
 
-    def say(self, message: Message) -> None:
-        """Publish what the runtime says, not the node: health."""
+    def say(self, message: Message) -> bytes:
+        """Publish what the runtime says, not the node: health; return the frame."""
         numbered = self._numbering.number(message)
-        self._publisher.publish(_topic_name(numbered), encode(numbered))
+        frame = encode(numbered)
+        self._publisher.publish(_topic_name(numbered), frame)
+        return frame
 
     def _publish(self, arrival: Arrival, message: Message, frame: bytes) -> None:
         topic = _topic_name(message)

@@ -173,12 +173,17 @@ def _print_summary(folder: SessionFolder, summary: SessionSummary) -> None:
     ]
     lines += [f"{one.kind.value}: {one.text}" for one in summary.words]
     lines += [
-        f"{topic}: {n_messages} messages"
+        f"{topic}: {n_messages} messages{_hole(summary, topic)}"
         for topic, n_messages in sorted(summary.messages_by_topic.items())
     ]
     console = Console()
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _hole(summary: SessionSummary, topic: str) -> str:
+    n_missing = summary.missing_by_topic[topic]
+    return f", {n_missing} missing" if n_missing else ""
 
 
 def _as_json(result: SessionCheck) -> dict[str, Any]:
@@ -200,6 +205,7 @@ def _summary_as_json(summary: SessionSummary) -> dict[str, Any]:
         "end": summary.end.value if summary.end else None,
         "messages": dict(summary.messages_by_topic),
         "messages_damaged": summary.n_damaged,
+        "messages_missing": dict(summary.missing_by_topic),
         "trials": len(summary.trials),
         "trials_predicted_before_pulse": summary.n_predicted,
         "trials_valid": summary.n_valid,

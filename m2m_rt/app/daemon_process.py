@@ -28,7 +28,9 @@ from m2m_rt.messages import (
     Message,
     SessionEvent,
     SessionEventKind,
+    StreamGap,
     Tick,
+    decode,
     topic_of,
 )
 from m2m_rt.ports import Arrival, Received, Source
@@ -102,10 +104,14 @@ class DaemonProcess:
         found = self._meeting.find(producers, JOIN_TIMEOUT_S, self._refuse_orphan)
         for meeting in found.values():
             self.bus.connect(meeting.endpoint)
-        self._publisher.wait_for_subscribers(
-            subscribed_topics(self.name), JOIN_TIMEOUT_S, self._refuse_orphan
-        )
+        self.wait_until_heard(subscribed_topics(self.name))
         self._say("ready")
+
+    def wait_until_heard(self, topics: Sequence[str]) -> None:
+        """Wait until each topic has as many listeners as it is named times."""
+        self._publisher.wait_for_subscribers(
+            topics, JOIN_TIMEOUT_S, self._refuse_orphan
+        )
 
     def open_inbox(self, devices: Sequence[Source] = ()) -> LiveInbox:
         """Return the inbox; its first input is the tick `started`."""
@@ -122,10 +128,21 @@ class DaemonProcess:
         self._fault = fault
 
     def run_sink(self, take: Callable[[Arrival], None]) -> None:
-        """Hand everything that arrives to a function, until the session is over."""
+        """Hand everything that arrives to a function, until the session is over.
+
+        A loss seen at the door is said on the bus, and handed on as if it had come
+        from there: a daemon does not hear itself.
+        """
         inbox = self.open_inbox()
         while (arrival := inbox.receive()) is not None:
-            take(arrival)
+            take(self._passed_on(arrival))
+
+    def _passed_on(self, arrival: Arrival) -> Arrival:
+        gap = arrival.message
+        if not isinstance(gap, StreamGap) or arrival.frame is not None:
+            return arrival
+        frame = self.outbox.say(gap)
+        return Arrival(arrival.now_ns, decode(frame), frame, f"stream_gap/{self.name}")
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -16,6 +16,7 @@ from m2m_rt.messages import (
     Trial,
     decode,
 )
+from m2m_rt.runtime import SequenceCheck
 from m2m_rt.units import NS_PER_S
 
 SAID = (
@@ -35,6 +36,9 @@ class SessionSummary:
     """Messages whose bytes were changed; they are not counted elsewhere."""
 
     messages_by_topic: Counter[str] = field(default_factory=Counter)
+    missing_by_topic: Counter[str] = field(default_factory=Counter)
+    """Messages whose number the record lacks, damaged ones apart."""
+
     first_ns: int | None = None
     last_ns: int = 0
     trials: dict[int, Trial] = field(default_factory=dict)
@@ -43,6 +47,9 @@ class SessionSummary:
     models: list[ModelPromoted] = field(default_factory=list)
     words: list[SessionEvent] = field(default_factory=list)
     gaps: list[StreamGap] = field(default_factory=list)
+    _numbers: SequenceCheck = field(default_factory=SequenceCheck)
+    _damaged_since: Counter[str] = field(default_factory=Counter)
+    """By topic, since its last readable message: they have a number, too."""
 
     @property
     def duration_s(self) -> float:
@@ -69,6 +76,26 @@ class SessionSummary:
         ]
         return median(leads_ms) if leads_ms else None
 
+    def take(self, entry: LogEntry) -> None:
+        """Count one recorded message."""
+        if entry.flaw is not Flaw.NONE:
+            self.n_damaged += 1
+            self._damaged_since[entry.topic] += 1
+            return
+        self.messages_by_topic[entry.topic] += 1
+        if self.first_ns is None:
+            self.first_ns = entry.log_time_ns
+        self.last_ns = entry.log_time_ns
+        message = decode(entry.frame)
+        self._look_for_hole(entry.topic, message.seq)
+        _keep(self, message)
+
+    def _look_for_hole(self, topic: str, seq: int) -> None:
+        n_missing = self._numbers.n_missing(topic, seq)
+        n_missing -= self._damaged_since.pop(topic, 0)
+        if n_missing > 0:
+            self.missing_by_topic[topic] += n_missing
+
 
 def summarise(
     messages_path: Path, progress: Callable[[int], None] | None = None
@@ -83,22 +110,11 @@ def summarise(
     summary = SessionSummary()
     reader = LogReader(messages_path)
     for entry in reader:
-        _count(summary, entry)
+        summary.take(entry)
         if progress is not None:
             progress(reader.position)
     summary.end = reader.end
     return summary
-
-
-def _count(summary: SessionSummary, entry: LogEntry) -> None:
-    if entry.flaw is not Flaw.NONE:
-        summary.n_damaged += 1
-        return
-    summary.messages_by_topic[entry.topic] += 1
-    if summary.first_ns is None:
-        summary.first_ns = entry.log_time_ns
-    summary.last_ns = entry.log_time_ns
-    _keep(summary, decode(entry.frame))
 
 
 def _keep(summary: SessionSummary, message: Message) -> None:

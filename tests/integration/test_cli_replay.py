@@ -135,3 +135,15 @@ def test_a_session_is_summed_up_and_its_table_rebuilt(
     assert main(arguments) == 0
     assert json.loads(out.read_text(encoding="utf-8"))["trials"] == 0
     assert "note: coffee" in capsys.readouterr().out
+
+
+def test_a_hole_in_the_record_is_told(
+    folder: SessionFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Recorder(folder, ("FDI",)) as recorder:
+        for seq in (0, 3):
+            note = SessionEvent(t_ns=RigNs(5), seq=seq, kind=SessionEventKind.NOTE)
+            recorder.take("session/supervisor", encode(note), RigNs(9))
+    assert main(["replay", str(folder.root)]) == 0
+    told = capsys.readouterr().out
+    assert "session/supervisor: 2 messages, 2 missing" in told

@@ -79,6 +79,24 @@ def test_a_session_is_counted_by_final_revisions(tmp_path: Path) -> None:
     assert summary.end is LogEnd.CLEAN
 
 
+def gap(seq: int, reason: str = "late") -> StreamGap:
+    return StreamGap(t_ns=RigNs(0), seq=seq, stream="emg", n_lost=3, reason=reason)
+
+
+def test_what_is_missing_between_recorded_messages_is_counted(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "messages.mcap", *map(gap, (1, 2, 5, 5, 6)))
+    assert summarise(path).missing_by_topic == {"StreamGap/x": 1 + 2}
+
+
+def test_a_damaged_message_is_not_missing(tmp_path: Path) -> None:
+    said = gap(0), gap(1, "lame"), gap(3)
+    path = recorded(tmp_path / "messages.mcap", *said)
+    path.write_bytes(path.read_bytes().replace(b"lame", b"lane"))
+    summary = summarise(path)
+    assert summary.n_damaged == 1
+    assert summary.missing_by_topic == {"StreamGap/x": 1}
+
+
 def test_a_damaged_message_is_told_and_not_counted(tmp_path: Path) -> None:
     path = recorded(
         tmp_path / "messages.mcap",
