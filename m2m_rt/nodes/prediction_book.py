@@ -6,6 +6,10 @@ from dataclasses import dataclass, replace
 from m2m_rt.messages import Prediction, StimulatorState, Trace
 from m2m_rt.units import DurationNs, RigNs
 
+SAME_INTENSITY_PCT_MSO = 0.05
+"""Intensities closer than this are one setting: stimulators are set in steps of 0.5 or
+1 % MSO, and a float32 stream's 55.3 is not the double 55.3 of a marker's JSON."""
+
 N_STATES = 16
 """Intensities kept, so that a pulse can ask what was set at its edge."""
 
@@ -76,13 +80,24 @@ class PredictionBook:
             return False
         if abs(edge_ns - one.prediction.t_ns) > self._max_pose_age_ns:
             return False
-        return one.prediction.intensity_pct_mso == intensity
+        return is_same_intensity(one.prediction.intensity_pct_mso, intensity)
 
     def _intensity_at(self, edge_ns: RigNs) -> float | None:
         for state in reversed(self._states):
             if state.t_ns <= edge_ns:
                 return _intensity_of(state)
         return None
+
+
+def is_same_intensity(one_pct_mso: float | None, other_pct_mso: float | None) -> bool:
+    """Return whether both are known and one setting of the stimulator.
+
+    >>> is_same_intensity(55.3, 55.29999923706055), is_same_intensity(55.0, 55.1)
+    (True, False)
+    """
+    if one_pct_mso is None or other_pct_mso is None:
+        return False
+    return abs(one_pct_mso - other_pct_mso) < SAME_INTENSITY_PCT_MSO
 
 
 def _intensity_of(state: StimulatorState) -> float | None:

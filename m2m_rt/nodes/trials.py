@@ -7,7 +7,7 @@ import msgspec
 from m2m_rt.messages import MepMeasured, Prediction, Trial, unpack_f64
 from m2m_rt.nodes.forecast import Answer, Stimulus, answer_of
 from m2m_rt.nodes.predict_settings import PredictFault
-from m2m_rt.nodes.prediction_book import Published
+from m2m_rt.nodes.prediction_book import Published, is_same_intensity
 from m2m_rt.units import RigNs, to_ms
 
 
@@ -86,7 +86,8 @@ class TrialBook:
         if published is None:
             return PredictFault.NO_PREDICTION
         said = mep.marker_intensity_pct_mso
-        if said is not None and said != published.prediction.intensity_pct_mso:
+        made_for = published.prediction.intensity_pct_mso
+        if said is not None and not is_same_intensity(said, made_for):
             return PredictFault.INTENSITY_MISMATCH
         return None if any(mep.valid) else PredictFault.NO_VALID_MEP
 

@@ -159,6 +159,25 @@ def test_a_pulse_without_a_prediction_that_counts_is_not_learnt(
     assert not any(trial.learnt)
 
 
+@pytest.mark.parametrize("level", [55.3, 0.1, 99.9, 47.7])
+def test_a_float32_intensity_is_that_of_the_markers_double(
+    desk: Desk, level: float
+) -> None:
+    streamed = float(np.float32(level))
+    assert streamed != level
+    desk.give(intensity_at(0, streamed))
+    desk.predict(pose_at(10))
+    trial = desk.trial(pulse_at(30), mep_at(30, marker_pct=level))
+    assert (trial.valid, trial.reason) == (True, "")
+
+
+def test_a_state_resent_in_doubles_does_not_outdate_a_prediction(desk: Desk) -> None:
+    desk.give(intensity_at(0, float(np.float32(55.3))))
+    desk.predict(pose_at(10))
+    desk.give(intensity_at(20, 55.3))
+    assert desk.trial(pulse_at(30), mep_at(30, marker_pct=55.3)).valid
+
+
 def test_meps_of_an_unknown_pulse_find_their_prediction_by_their_time(
     desk: Desk,
 ) -> None:
