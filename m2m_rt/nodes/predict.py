@@ -1,6 +1,5 @@
 """Predicts every muscle's answer before the pulse, and learns from each answer."""
 
-import logging
 from collections.abc import Iterable
 
 from m2m_rt.efield import EfieldLookup
@@ -28,8 +27,6 @@ from m2m_rt.nodes.prediction_book import PredictionBook, Published
 from m2m_rt.nodes.trials import TrialBook
 from m2m_rt.ports import ModelLibrary
 from m2m_rt.units import RigNs, duration_ns
-
-_log = logging.getLogger(__name__)
 
 
 class PredictNode:
@@ -77,7 +74,7 @@ class PredictNode:
             case MepMeasured():
                 outputs = self._learn(now_ns, message)
             case ModelPromoted():
-                self._switch(message)
+                outputs = self._switch(now_ns, message)
             case SessionEvent(kind=SessionEventKind.MARK_LAST_BAD):
                 outputs = self._mark_last_bad()
         return outputs
@@ -154,12 +151,13 @@ class PredictNode:
             self._forecaster.learn(answer)
         yield trial
 
-    def _switch(self, promoted: ModelPromoted) -> None:
+    def _switch(self, now_ns: RigNs, promoted: ModelPromoted) -> Iterable[Message]:
         try:
             self._forecaster.switch(promoted.model_hash, self._trials.answers())
         except ModelRefused as err:
             # The last good model stays; every prediction names the one it is from.
-            _log.warning("generation %d not used: %s", promoted.generation, err)
+            reason = f"generation {promoted.generation} not used: {err}"
+            yield StreamGap(t_ns=now_ns, stream="model", n_lost=0, reason=reason)
 
     def _mark_last_bad(self) -> Iterable[Trial]:
         trial = self._trials.mark_last_bad()

@@ -258,7 +258,10 @@ def test_a_model_that_is_missing_or_changed_is_not_used(
     path.write_bytes(content)
     foreign = ModelFolder(tmp_path).store(model_bytes(0, table_hash="1" * 64))
     for model_hash in ("f" * 64, other, foreign, "", "../x", "\0"):
-        assert desk.give(promoted(1002, model_hash)) == []
+        (said,) = desk.give(promoted(1002, model_hash))
+        assert isinstance(said, StreamGap)
+        assert (said.stream, said.n_lost) == ("model", 0)
+        assert said.reason.startswith("generation 1 not used: ")
         after = desk.predict(pose_at(1003))
         assert after.model_hash == before.model_hash
         assert forecast_of(after) == forecast_of(before)
