@@ -46,8 +46,7 @@ class DemoResult:
     @property
     def is_success(self) -> bool:
         """Whether every pulse was predicted before it, and all ran to the end."""
-        predicted = self.report.predicted_before_pulse
-        return predicted == self.report.pulses and not self.lost
+        return self.report.is_complete and not self.lost
 
 
 def run_demo_session(

@@ -15,10 +15,12 @@ def print_summary(report: Report, console: Console) -> None:
     latency, r2 = report.latency_ms, report.score.r2_log10
     lines = (
         f"pulses                 {report.pulses}, {report.predicted_before_pulse} "
-        f"predicted before (median {report.lead_ms.p50:.0f} ms before)",
+        f"predicted before (median {report.lead_ms.p50:.0f} ms before)"
+        f"{_if_any(report.trials_without_pulse, 'edges without a pulse')}",
         f"valid MEPs             {report.meps_valid}",
         f"lost                   {report.emg_samples_lost} EMG samples, "
-        f"{report.messages_lost} messages",
+        f"{report.messages_lost} messages"
+        f"{_if_any(report.emg_samples_repeated, 'EMG samples came twice')}",
         f"pose to prediction     {latency.pose_to_prediction.p50:.2f} ms median, "
         f"{latency.pose_to_prediction.p99:.2f} ms p99",
         f"  transport alone      {latency.transport_floor.p50:.2f} ms median, "
@@ -32,6 +34,10 @@ def print_summary(report: Report, console: Console) -> None:
     )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _if_any(n: int, what: str) -> str:
+    return f"; {n} {what}" if n else ""
 
 
 def _r2_line(r2: R2) -> str:

@@ -1,7 +1,7 @@
 """The report of a demo session: what was predicted, measured, learnt and lost."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,8 +9,9 @@ import numpy as np
 
 from m2m_rt.app.session_data import Scored, SessionData, scored_trials
 from m2m_rt.learning import r2_log10
+from m2m_rt.messages import Trial
 from m2m_rt.model import FLOOR_UV
-from m2m_rt.sim import LabLog
+from m2m_rt.sim import LabLog, PulseGiven
 from m2m_rt.units import F64, NS_PER_S
 
 SAME_PULSE_S = 0.001
@@ -63,11 +64,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What `m2m demo --report` writes."""
 
     pulses: int
+    """Given by the lab."""
+
     predicted_before_pulse: int
+    """Pulses of the lab that have a trial of their own with a prediction."""
+
+    trials_without_pulse: int
+    """Edges where the lab gave no pulse, and pulses seen twice."""
+
     lead_ms: Median
     meps_valid: int
     emg_samples_lost: int
     """Pushed by the lab from the first to the last stamp received, less received."""
+
+    emg_samples_repeated: int
+    """Received more than once, or never pushed."""
 
     messages_lost: int
     """By any daemon, or on the way to the record."""
@@ -76,6 +87,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     score: Score
     model_generations: int
     session: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every pulse, and nothing else, was predicted before it."""
+        is_each_predicted = self.predicted_before_pulse == self.pulses
+        return is_each_predicted and not self.trials_without_pulse
 
 
 def make_report(
@@ -86,14 +103,18 @@ def make_report(
     `n_lost_here` is what the supervisor missed: it writes nothing about itself.
     """
     trials = list(data.trials.values())
+    of_pulses = _trials_of_pulses(trials, lab)
+    n_lost, n_repeated = _samples_lost_and_repeated(data, lab)
     return Report(
         pulses=len(lab.pulses),
-        predicted_before_pulse=sum(t.prediction is not None for t in trials),
+        predicted_before_pulse=sum(t.prediction is not None for t in of_pulses),
+        trials_without_pulse=len(trials) - len(of_pulses),
         lead_ms=Median(
             p50=_percentile((t.lead_ms for t in trials if t.lead_ms is not None), 50)
         ),
         meps_valid=sum(sum(trial.mep.valid) for trial in trials if trial.valid),
-        emg_samples_lost=_samples_lost(data, lab),
+        emg_samples_lost=n_lost,
+        emg_samples_repeated=n_repeated,
         messages_lost=data.messages_lost + n_lost_here,
         latency_ms=_latencies(data),
         score=_score(scored_trials(data, floor_uv=FLOOR_UV), lab),
@@ -104,22 +125,39 @@ def make_report(
 
 def true_expectation(scored: Scored, lab: LabLog) -> F64:
     """Return the subject's true mean log10 MEPs, NaN where the lab knows no pulse."""
-    lab_s = np.array([pulse.t_s for pulse in lab.pulses])
     rows = []
     for pulse_ns in scored.pulse_ns:
-        apart_s = np.abs(lab_s - pulse_ns / NS_PER_S)
-        nearest = int(np.argmin(apart_s))
-        truth = np.array(lab.pulses[nearest].expected_log10_uv)
-        is_same = apart_s[nearest] <= SAME_PULSE_S
-        rows.append(truth if is_same else np.full(len(truth), np.nan))
+        pulse = _pulse_at(pulse_ns, lab)
+        unknown = (math.nan,) * len(lab.started.muscles)
+        rows.append(unknown if pulse is None else pulse.expected_log10_uv)
     return np.array(rows)
 
 
-def _samples_lost(data: SessionData, lab: LabLog) -> int:
+def _pulse_at(t_ns: int, lab: LabLog) -> PulseGiven | None:
+    """Return the lab's pulse at an instant, if there is one."""
+    if not lab.pulses:
+        return None
+    nearest = min(lab.pulses, key=lambda pulse: abs(pulse.t_s - t_ns / NS_PER_S))
+    is_same = abs(nearest.t_s - t_ns / NS_PER_S) <= SAME_PULSE_S
+    return nearest if is_same else None
+
+
+def _trials_of_pulses(trials: Iterable[Trial], lab: LabLog) -> Sequence[Trial]:
+    """Return the first trial of each pulse that has one."""
+    found: dict[int, Trial] = {}
+    for trial in trials:
+        pulse = _pulse_at(trial.t_ns, lab)
+        if pulse is not None:
+            found.setdefault(pulse.pulse, trial)
+    return tuple(found.values())
+
+
+def _samples_lost_and_repeated(data: SessionData, lab: LabLog) -> tuple[int, int]:
     if data.emg_first_s is None:
-        return 0
+        return 0, data.n_emg_repeated
     pushed = lab.emg_rows_between(first_s=data.emg_first_s, last_s=data.emg_last_s)
-    return pushed - data.n_emg_rows
+    n_short = pushed - data.n_emg_rows
+    return max(n_short, 0), data.n_emg_repeated + max(-n_short, 0)
 
 
 def _latencies(data: SessionData) -> Latencies:

@@ -34,6 +34,11 @@ class SessionData:
     """By index, each in its highest revision."""
 
     n_emg_rows: int = 0
+    """Rows received, each counted once."""
+
+    n_emg_repeated: int = 0
+    """Rows received whose stamps are not after those of rows received before."""
+
     emg_first_s: float | None = None
     """Stamp of the first row received, rig clock."""
 
@@ -102,8 +107,13 @@ class SessionData:
         last_s = chunk.t_ns / NS_PER_S
         if self.emg_first_s is None:
             self.emg_first_s = last_s - (n_rows - 1) / chunk.fs_hz
-        self.emg_last_s = last_s
-        self.n_emg_rows += n_rows
+            n_new = n_rows
+        else:
+            n_later = round((last_s - self.emg_last_s) * chunk.fs_hz)
+            n_new = min(max(n_later, 0), n_rows)
+        self.emg_last_s = max(last_s, self.emg_last_s)
+        self.n_emg_rows += n_new
+        self.n_emg_repeated += n_rows - n_new
 
 
 @dataclass(frozen=True, slots=True)
