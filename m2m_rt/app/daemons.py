@@ -49,6 +49,7 @@ SUPERVISOR = Daemon(
         ("emg", _NEWEST),
         ("stream_gap", _ALL),
         ("model_promoted", _ALL),
+        ("fit", _ALL),
     ),
     says=("session",),
     devices=("terminal",),
@@ -91,7 +92,7 @@ DAEMONS: tuple[Daemon, ...] = (
         "traind",
         "refits the network between pulses and promotes what is better",
         hears=(("trial", _ALL),),
-        says=("model_promoted",),
+        says=("model_promoted", "fit"),
         has_journal=True,
     ),
     Daemon(

@@ -12,6 +12,7 @@ from m2m_rt.app.live_row import muscle_row
 from m2m_rt.app.live_state import Situation, State, state_of
 from m2m_rt.messages import (
     EmgChunk,
+    FitJudged,
     Health,
     Message,
     ModelPromoted,
@@ -44,6 +45,7 @@ class LiveView:
         self._n_rows_lost = 0
         self._n_messages_lost = 0
         self._generation = 0
+        self._fit: FitJudged | None = None
         self.n_trials = 0
         self.n_predicted = 0
 
@@ -61,6 +63,8 @@ class LiveView:
                     self._take_gap(message)
                 case ModelPromoted(generation=generation):
                     self._generation = generation
+                case FitJudged():
+                    self._fit = message
 
     def render(
         self, now_ns: RigNs, health: Mapping[str, Health], failed: Mapping[str, str]
@@ -144,7 +148,10 @@ class LiveView:
         trial = self._trial
         if trial is not None and trial.lead_ms is not None:
             text.append(f", the last one {trial.lead_ms:.0f} ms before")
-        text.append(f" · model generation {self._generation}\n")
+        text.append(f" · model generation {self._generation}")
+        if self._fit is not None and not self._fit.promoted:
+            text.append(f" · last refit not used: {self._fit.reason}", style="yellow")
+        text.append("\n")
         text.append("daemons ")
         for name, one in sorted(health.items()):
             is_well = one.state in {"ready", "running"} and name not in failed

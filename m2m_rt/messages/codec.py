@@ -18,6 +18,7 @@ from m2m_rt.messages.effects import FitFinished, FitRequest, SetTimer, Tick
 from m2m_rt.messages.schema import (
     CoilPose,
     EmgChunk,
+    FitJudged,
     Health,
     MepMeasured,
     ModelPromoted,
@@ -52,6 +53,7 @@ AnyMessage = (
     | Prediction
     | Trial
     | ModelPromoted
+    | FitJudged
     | SessionEvent
     | Health
     | Trace

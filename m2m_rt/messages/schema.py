@@ -189,6 +189,36 @@ class ModelPromoted(Message, frozen=True, tag="model_promoted.v1"):
     reason: str
 
 
+class FitJudged(Message, frozen=True, tag="fit_judged.v1"):
+    """What became of a refit: used or not, and why."""
+
+    fit_id: int
+    parent_hash: str
+    """The model it started from."""
+
+    model_hash: str | None
+    """The candidate; None when the fit gave none."""
+
+    promoted: bool
+    reason: str
+    """Why it is used, or why not."""
+
+    candidate_score: float
+    """Mean log predictive density per held-out MEP, natural log; 0 without one."""
+
+    incumbent_score: float
+    """The parent's, on the same MEPs."""
+
+    n_scored: int
+    """Number of MEPs scored."""
+
+    def __post_init__(self) -> None:
+        """Refuse scores that are not numbers."""
+        require_finite(
+            candidate_score=self.candidate_score, incumbent_score=self.incumbent_score
+        )
+
+
 class SessionEventKind(StrEnum):
     """What an operator or the supervisor said."""
 

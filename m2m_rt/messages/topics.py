@@ -9,6 +9,7 @@ from m2m_rt.messages.device import ClockOffset
 from m2m_rt.messages.schema import (
     CoilPose,
     EmgChunk,
+    FitJudged,
     Health,
     MepMeasured,
     ModelPromoted,
@@ -53,6 +54,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("prediction", Prediction, "mean and spread of log10 MEP, before the pulse"),
     Topic("trial", Trial, "pulse, prediction and answer"),
     Topic("model_promoted", ModelPromoted, "the model in use"),
+    Topic("fit", FitJudged, "what became of a refit, and why"),
     Topic("session", SessionEvent, "the operator's and the supervisor's words"),
     Topic("health", Health, "heartbeats", True),
     Topic("trace", Trace, "what a message cost", True),

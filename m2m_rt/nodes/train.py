@@ -9,6 +9,7 @@ from msgspec import Meta
 from m2m_rt.learning import PromotionRule, promotes
 from m2m_rt.messages import (
     FitFinished,
+    FitJudged,
     FitRequest,
     Message,
     ModelPromoted,
@@ -92,17 +93,43 @@ class TrainNode:
         self._next_fit_at = len(learnt) + self._settings.fit_every_trials
         yield self._running
 
-    def _finish(self, now_ns: RigNs, fit: FitFinished) -> Iterable[ModelPromoted]:
+    def _finish(
+        self, now_ns: RigNs, fit: FitFinished
+    ) -> Iterable[FitJudged | ModelPromoted]:
         asked = self._running
         if asked is None or asked.fit_id != fit.fit_id:
             return  # not the one that runs
         self._running = None
-        is_stale = asked.parent_hash != self._lineage[-1]
-        if fit.model_hash is None or is_stale or not self._is_better(fit):
-            return
-        reason = f"log score {fit.candidate_score:.3f} over {fit.incumbent_score:.3f}"
-        yield self._use(now_ns, fit.model_hash, self._lineage[-1], reason)
-        self._lineage.append(fit.model_hash)
+        fault = self._fault(asked, fit)
+        scores = f"log score {fit.candidate_score:.3f} over {fit.incumbent_score:.3f}"
+        yield FitJudged(
+            t_ns=now_ns,
+            fit_id=fit.fit_id,
+            parent_hash=asked.parent_hash,
+            model_hash=fit.model_hash,
+            promoted=fault is None,
+            reason=scores if fault is None else fault,
+            candidate_score=fit.candidate_score,
+            incumbent_score=fit.incumbent_score,
+            n_scored=fit.n_scored,
+        )
+        if fault is None and fit.model_hash is not None:
+            yield self._use(now_ns, fit.model_hash, self._lineage[-1], scores)
+            self._lineage.append(fit.model_hash)
+
+    def _fault(self, asked: FitRequest, fit: FitFinished) -> str | None:
+        """Return why a candidate is not used, or None if it is."""
+        if fit.model_hash is None:
+            return f"no candidate: {fit.error or 'no reason given'}"
+        if asked.parent_hash != self._lineage[-1]:
+            return "its parent was rolled back"
+        if self._is_better(fit):
+            return None
+        return (
+            f"not clearly better: log score {fit.candidate_score:.3f} against "
+            f"{fit.incumbent_score:.3f} on {fit.n_scored} of "
+            f"{self._n_held_out_meps} held-out MEPs"
+        )
 
     def _is_better(self, fit: FitFinished) -> bool:
         return promotes(

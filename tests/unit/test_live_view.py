@@ -12,6 +12,7 @@ from m2m_rt.app.live_state import Situation, state_of
 from m2m_rt.app.live_view import LiveView
 from m2m_rt.messages import (
     EmgChunk,
+    FitJudged,
     Health,
     MepMeasured,
     Prediction,
@@ -126,7 +127,10 @@ def rendered(view: LiveView) -> str:
 def test_predicted_and_measured_sizes_stand_side_by_side() -> None:
     view = LiveView(MUSCLES, n_planned=6)
     emg = EmgChunk(
-        t_ns=ago(10), first_row=0, fs_hz=5000.0, samples=pack_f32(np.zeros((4, 3)))
+        t_ns=ago(10),
+        first_row=0,
+        fs_hz=5000.0,
+        samples=pack_f32(np.zeros((4, 3), np.float32)),
     )
     view.take([emg, prediction(), trial()])
     shown = rendered(view)
@@ -148,6 +152,25 @@ def test_what_was_lost_is_counted_by_kind() -> None:
     shown = rendered(view)
     assert "7 EMG samples lost, 2 messages lost" in shown
     assert "trial/predictd: lost (1 s ago)" in shown
+
+
+@pytest.mark.parametrize("is_promoted", [True, False])
+def test_a_refit_that_is_not_used_is_shown_with_its_reason(is_promoted: bool) -> None:
+    view = LiveView(MUSCLES)
+    judged = FitJudged(
+        t_ns=ago(100),
+        fit_id=0,
+        parent_hash="a" * 64,
+        model_hash=None,
+        promoted=is_promoted,
+        reason="no candidate: killed",
+        candidate_score=0.0,
+        incumbent_score=0.0,
+        n_scored=0,
+    )
+    view.take([judged])
+    is_shown = "last refit not used: no candidate: killed" in rendered(view)
+    assert is_shown is not is_promoted
 
 
 def test_a_correction_is_not_another_pulse() -> None:

@@ -5,6 +5,7 @@ import pytest
 from m2m_rt.learning import PromotionRule
 from m2m_rt.messages import (
     FitFinished,
+    FitJudged,
     FitRequest,
     Message,
     ModelPromoted,
@@ -54,6 +55,7 @@ def finished(
         t_ns=RigNs(0),
         fit_id=fit_id,
         model_hash=model_hash,
+        error="" if model_hash else "killed after 600 s",
         candidate_score=0.3 + gain,
         incumbent_score=0.3,
         n_scored=n,
@@ -62,6 +64,10 @@ def finished(
 
 def give(node: TrainNode, *messages: Message) -> list[Message]:
     return [one for message in messages for one in node.step(RigNs(5), message)]
+
+
+def promoted_in(said: list[Message]) -> list[ModelPromoted]:
+    return [one for one in said if isinstance(one, ModelPromoted)]
 
 
 def trials(first: int, stop: int) -> list[Trial]:
@@ -89,14 +95,16 @@ def test_the_first_fit_comes_when_enough_was_learnt(node: TrainNode) -> None:
 
 def test_one_fit_runs_at_a_time_and_the_next_has_another_seed(node: TrainNode) -> None:
     assert len(give(node, *trials(0, 12))) == 1
-    assert give(node, finished(0, None)) == []
+    assert not promoted_in(give(node, finished(0, None)))
     (request,) = give(node, trial(12))
     assert isinstance(request, FitRequest)
     assert (request.fit_id, request.rng_seed, request.n_trials) == (1, 8, 13)
 
 
 def test_a_better_candidate_is_promoted_and_is_the_next_parent(node: TrainNode) -> None:
-    (promoted,) = give(node, *trials(0, 4), finished(0))[1:]
+    judged, promoted = give(node, *trials(0, 4), finished(0))[1:]
+    assert isinstance(judged, FitJudged)
+    assert (judged.promoted, judged.model_hash) == (True, OTHER)
     assert isinstance(promoted, ModelPromoted)
     assert (promoted.model_hash, promoted.parent_hash) == (OTHER, SHIPPED)
     assert promoted.generation == 1
@@ -106,26 +114,32 @@ def test_a_better_candidate_is_promoted_and_is_the_next_parent(node: TrainNode) 
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "reason"),
     [
-        finished(0, None),
-        finished(0, gain=0.05),
-        finished(0, gain=-1.0),
-        finished(0, n=1),
-        finished(0, n=0),
-        finished(1),
+        (finished(0, None), "no candidate: killed after 600 s"),
+        (finished(0, gain=0.05), "0.350 against 0.300 on 3 of 4 held-out MEPs"),
+        (finished(0, gain=-1.0), "not clearly better"),
+        (finished(0, n=1), "on 1 of 4 held-out MEPs"),
+        (finished(0, n=0), "on 0 of 4 held-out MEPs"),
     ],
 )
-def test_a_candidate_that_is_not_better_is_not_used(
-    node: TrainNode, answer: FitFinished
+def test_a_candidate_that_is_not_better_is_not_used_and_it_is_said_why(
+    node: TrainNode, answer: FitFinished, reason: str
 ) -> None:
-    assert give(node, *trials(0, 4), answer)[1:] == []
+    (judged,) = give(node, *trials(0, 4), answer)[1:]
+    assert isinstance(judged, FitJudged)
+    assert not judged.promoted
+    assert reason in judged.reason
+    assert judged.parent_hash == SHIPPED
+    assert (judged.model_hash, judged.n_scored) == (answer.model_hash, answer.n_scored)
+    assert judged.candidate_score == answer.candidate_score
+    assert judged.incumbent_score == answer.incumbent_score
 
 
 def test_an_answer_that_nobody_asked_for_is_ignored(node: TrainNode) -> None:
     assert give(node, finished(0)) == []
-    give(node, *trials(0, 4), finished(3))
-    assert len(give(node, finished(0))) == 1  # the one asked for still runs
+    assert give(node, *trials(0, 4), finished(3))[1:] == []
+    assert len(give(node, finished(0))) == 2  # the one asked for still runs
 
 
 def test_a_roll_back_goes_to_the_parent_and_not_below_the_shipped(
@@ -143,7 +157,9 @@ def test_a_roll_back_goes_to_the_parent_and_not_below_the_shipped(
 
 def test_a_fit_from_a_model_that_was_rolled_back_is_not_used(node: TrainNode) -> None:
     give(node, *trials(0, 4), finished(0), *trials(4, 7), roll_back())
-    assert give(node, finished(1, THIRD)) == []
+    (judged,) = give(node, finished(1, THIRD))
+    assert isinstance(judged, FitJudged)
+    assert (judged.promoted, judged.reason) == (False, "its parent was rolled back")
 
 
 def test_a_pulse_marked_bad_is_not_in_the_next_request(node: TrainNode) -> None:
