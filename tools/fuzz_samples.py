@@ -29,7 +29,7 @@ def _coil_samples(folder: Path) -> list[Path]:
     angles = 2.0 * np.pi * np.arange(24) / 24
     ring = np.column_stack((40 * np.cos(angles), 40 * np.sin(angles), 0 * angles - 5))
     steps = np.roll(ring, -1, axis=0) - ring
-    grid = rng.normal(size=(3, 3, 2, 3)).tolist()
+    grid = rng.normal(scale=1e-6, size=(3, 3, 2, 3)).tolist()
     moved = {
         "type": "rot2p",
         "deformRange": 0,

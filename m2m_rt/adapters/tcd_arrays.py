@@ -14,6 +14,8 @@ Point = tuple[float, float, float]
 MAX_ARRAY_BYTES = 24 * MAX_ELEMENTS
 """Of one array of points, unpacked."""
 
+LARGEST_NUMBER = 1e9
+
 
 def points_of(stored: list[Point] | str, where: str) -> F64:
     """Return points (n, 3) from either form.
@@ -36,8 +38,8 @@ def points_of(stored: list[Point] | str, where: str) -> F64:
         raise DataError(
             f"{where}: found {len(points)} points, expected 1 … {MAX_ELEMENTS}"
         )
-    if not np.isfinite(points).all():
-        raise DataError(f"{where}: found NaN or infinity")
+    if not (np.abs(points) <= LARGEST_NUMBER).all():
+        raise DataError(f"{where}: found NaN or a number beyond {LARGEST_NUMBER:g}")
     return points
 
 

@@ -33,6 +33,9 @@ MAX_NUMBERS = 8_000_000
 """In lists; a 2 mm grid of 300 × 200 × 200 mm has 4.5 million."""
 
 A_PER_S_PER_A_PER_US = 1e6
+LARGEST_TM_PER_A = 1.0
+"""A million times what a coil has a centimetre away."""
+
 NO_POINTS = np.zeros((0, 3))
 
 _T = TypeVar("_T")
@@ -156,6 +159,8 @@ def _sampled(element: Element, move: F64, where: str) -> SampledPotential:
             f"{where}.data: found shape {potential.shape}, expected "
             "(nx, ny, nz, 3) with at least two nodes along each axis"
         )
+    if not (np.abs(potential) <= LARGEST_TM_PER_A).all():
+        raise DataError(f"{where}.data: found more than {LARGEST_TM_PER_A:g} T·m per A")
     coil_from_voxel = move @ _checked_affine(element.affine, where)
     return SampledPotential(coil_from_voxel, potential @ move[:3, :3].T)
 
@@ -164,7 +169,7 @@ def _checked_affine(rows: Sequence[Sequence[float]], where: str) -> F64:
     affine = np.array(rows)
     usable = (
         (affine[3] == (0.0, 0.0, 0.0, 1.0)).all()
-        and (np.abs(affine[:3, 3]) <= MAX_EXTENT_MM).all()
+        and (np.abs(affine) <= MAX_EXTENT_MM).all()
         and 1e-6 < abs(np.linalg.det(affine[:3, :3])) < 1e6
     )
     if not usable:

@@ -104,7 +104,7 @@ def test_tcd_conductors_are_read_from_every_form(form: str, tmp_path: Path) -> N
 
 
 def sampled(**changes: object) -> dict[str, object]:
-    potential = np.arange(4 * 3 * 2 * 3, dtype=float).reshape(4, 3, 2, 3)
+    potential = np.arange(72.0).reshape(4, 3, 2, 3) / 1000.0
     affine = np.diag((2.0, 2.0, 2.0, 1.0)).tolist()
     given = {"data": potential.tolist(), "affine": affine}
     return {"type": 3, "stimulator": 0, **given, **changes}
@@ -113,7 +113,7 @@ def sampled(**changes: object) -> dict[str, object]:
 def test_tcd_sampled_potential_is_read_from_lists(tmp_path: Path) -> None:
     coil = read_coil(write_tcd(tmp_path / "t.tcd", tcd_of(sampled())))
     assert coil.sampled[0].a_tm_per_a.shape == (4, 3, 2, 3)
-    assert coil.sampled[0].a_tm_per_a[3, 2, 1, 2] == 71.0
+    assert coil.sampled[0].a_tm_per_a[3, 2, 1, 2] == 0.071
     assert coil.sampled[0].coil_from_voxel[1, 1] == 2.0
 
 
@@ -220,6 +220,8 @@ RAGGED = [[[[1.0, 2.0, 3.0]], [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]]]
         (tcd_of(sampled(affine=np.zeros((4, 4)).tolist())), "affine"),
         (tcd_of(sampled(data=RAGGED)), "different lengths"),
         (tcd_of(sampled(data=[[[[1.0, 2.0, 3.0]]]])), "found shape"),
+        (tcd_of(sampled(data=np.full((2, 2, 2, 3), 1e308).tolist())), "T·m per A"),
+        (tcd_of(WING | {"values": [[0.0, 0.0, 1e300]] * 40}), "beyond"),
         (tcd_of(WING, stimulatorList=[{"maxdIdt": -1.0}]), "maxdIdt"),
         (tcd_of(WING, stimulatorList=[{"maxdIdt": 1e14}]), "A/µs"),
     ],
