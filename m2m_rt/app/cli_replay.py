@@ -61,6 +61,7 @@ def replay(
 def _check(folder: SessionFolder, rtol: float, json_out: Path | None) -> None:
     from m2m_rt.app.compose import build_node
     from m2m_rt.app.daemons import DAEMONS
+    from m2m_rt.app.provenance import provenance_of
     from m2m_rt.replay import check_session, n_bytes_to_replay
 
     daemons = [daemon.name for daemon in DAEMONS if daemon.has_journal]
@@ -78,9 +79,11 @@ def _check(folder: SessionFolder, rtol: float, json_out: Path | None) -> None:
             rtol=rtol,
             progress=on_progress,
         )
+    recorded_with = provenance_of(folder)
     if json_out is not None:
-        _write_json(json_out, _as_json(result))
-    _print_check(result)
+        stored = _as_json(result) | {"recorded_with": recorded_with.as_json()}
+        _write_json(json_out, stored)
+    _print_check(result, recorded_with.notes())
     if result.differences:
         raise typer.Exit(1)
 
@@ -123,10 +126,12 @@ def _bar(what: str, n_bytes: int) -> Iterator[Callable[[int], None]]:
         yield lambda n_done: bar.update(task, completed=n_done)
 
 
-def _print_check(result: SessionCheck) -> None:
+def _print_check(result: SessionCheck, notes: list[str]) -> None:
     from rich.console import Console
 
     console = Console()
+    for note in notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     for report in result.reports:
         console.print(_line(report), markup=False, highlight=False, soft_wrap=True)
     for difference in result.differences:

@@ -3,7 +3,9 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -21,7 +23,9 @@ from m2m_rt.app.config import (
     SessionConfig,
     StimulatorRig,
     as_toml,
+    read_session,
 )
+from m2m_rt.app.versions import code_hash, versions
 from m2m_rt.messages import (
     Message,
     PoseReceived,
@@ -118,6 +122,48 @@ def test_one_flipped_bit_is_named_by_daemon_message_and_field(
     assert difference["message"].startswith("input 10: pose_received.v1, seq 10, ")
     assert difference["field"] == "values[0]"
     assert "field values[0]; recorded -30.0, now -30.0000" in capsys.readouterr().out
+
+
+def settings_with(folder: SessionFolder, **changes: object) -> None:
+    """Change what session.toml says."""
+    config = read_session(folder)
+    content = as_toml(msgspec.structs.replace(config, **changes))
+    folder.settings_path.write_bytes(msgspec.toml.encode(content))
+
+
+def provenance(folder: SessionFolder, out: Path) -> dict[str, Any]:
+    main(["replay", str(folder.root), "--check", "--json", str(out)])
+    result = json.loads(out.read_text(encoding="utf-8"))
+    found: dict[str, Any] = result["recorded_with"]
+    return found
+
+
+def test_other_code_and_versions_are_told_and_are_no_difference(
+    folder: SessionFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded_with = {**versions(), "numpy": "0.1", "abacus": "7"}
+    settings_with(folder, code_hash="ab" * 32, versions=recorded_with)
+    found = provenance(folder, tmp_path / "check.json")
+    assert found["same_code"] is False
+    assert found["other_versions"] == {
+        "abacus": ["7", ""],
+        "numpy": ["0.1", versions()["numpy"]],
+    }
+    told = capsys.readouterr().out
+    assert "note: recorded with other code (abababababab" in told
+    assert "note: recorded with numpy 0.1, now " in told
+    assert "note: recorded with abacus 7, now none" in told
+    _, difference = checked(folder, tmp_path / "check.json")
+    assert difference == {}
+
+
+def test_the_same_code_and_versions_are_not_worth_a_word(
+    folder: SessionFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings_with(folder, code_hash=code_hash(), versions=versions())
+    found = provenance(folder, tmp_path / "check.json")
+    assert found == {"same_code": True, "other_versions": {}}
+    assert "note:" not in capsys.readouterr().out
 
 
 def test_a_folder_that_is_no_session_is_refused(tmp_path: Path) -> None:
