@@ -192,7 +192,10 @@ class SessionConfig(_Section, frozen=True):
     """sha256 over m2m_rt's own source files."""
 
     versions: dict[str, str] = {}
-    """Of Python, the machine, and what the answers' last digits may depend on."""
+    """Of Python, the machine, and what the answers' last digits may depend on.
+
+    Packages by name, limits of threads by the variable that sets them.
+    """
 
     rng_seed: int = 0
 

@@ -10,7 +10,8 @@ def limit_threads() -> None:
     """Give this process and its children one thread each in numpy's libraries.
 
     The daemons share few cores: a pool of spinning BLAS threads in one of them makes
-    the others late. A value that the user has set is left alone.
+    the others late. A value that the user has set is left alone; each
+    session records what was set (`versions`).
     """
     for name in THREAD_LIMITS:
         os.environ.setdefault(name, "1")

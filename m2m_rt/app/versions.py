@@ -2,23 +2,30 @@
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from pathlib import Path
 
 import pylsl
+
+from m2m_rt.app.threads import THREAD_LIMITS
 
 COMPUTING = ("numpy", "scipy", "numba", "llvmlite", "onnxruntime", "msgspec", "pylsl")
 """Packages that recorded answers depend on, or that brought the data."""
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, the machine, liblsl and the computing packages."""
+    """Return the versions of Python, the machine, liblsl and the computing packages.
+
+    The limits of threads that are set belong to it: sums depend on their number.
+    """
     packages = {name: importlib.metadata.version(name) for name in COMPUTING}
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "liblsl": str(pylsl.library_version()),
         **packages,
+        **{name: os.environ[name] for name in THREAD_LIMITS if name in os.environ},
     }
 
 
