@@ -158,6 +158,8 @@ def _line(report: ReplayReport) -> str:
 def _print_summary(folder: SessionFolder, summary: SessionSummary) -> None:
     from rich.console import Console
 
+    from m2m_rt.app.gap_line import gap_line
+
     lead_ms = summary.median_lead_ms
     n_trials = len(summary.trials)
     lines = [
@@ -173,9 +175,7 @@ def _print_summary(folder: SessionFolder, summary: SessionSummary) -> None:
         f"model {one.generation}: {one.model_hash[:12]} ({one.reason})"
         for one in summary.models
     ]
-    lines += [
-        f"gap in {one.stream}: {one.n_lost} lost ({one.reason})" for one in summary.gaps
-    ]
+    lines += [f"gap in {gap_line(one)}" for one in summary.gaps]
     lines += [f"{one.kind.value}: {one.text}" for one in summary.words]
     lines += [
         f"{topic}: {n_messages} messages{_hole(summary, topic)}"

@@ -1,16 +1,18 @@
 """A session while it runs: the daemons, and what the operator sees of them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from m2m_rt.app.daemons import daemon_named
+from m2m_rt.app.gap_line import gap_line
 from m2m_rt.app.live_view import LiveView
 from m2m_rt.app.supervisor import Supervisor
 from m2m_rt.errors import LinkLost
+from m2m_rt.messages import Message, StreamGap
 
 REDRAW_S = 0.25
 
@@ -21,8 +23,9 @@ def shown(
 ) -> Iterator[Callable[[], None]]:
     """Show the session; give the function that waits a moment and redraws.
 
-    In a terminal the view is redrawn in place; elsewhere each pulse is a line. The
-    function raises LinkLost when a daemon has ended that no session can do without.
+    In a terminal the view is redrawn in place; elsewhere each pulse and each gap in a
+    stream is a line. The function raises LinkLost when a daemon has ended that no
+    session can do without.
     """
     if quiet or not console.is_terminal:
         yield lambda: _tell(supervisor, view, console, quiet=quiet)
@@ -42,6 +45,12 @@ def lines_of_loss(supervisor: Supervisor) -> tuple[str, ...]:
     return tuple(f"{name} ended: {how}" for name, how in supervisor.failed.items())
 
 
+def lines_of_gaps(messages: Iterable[Message]) -> list[str]:
+    """Return one line for each gap in a stream among what the daemons said."""
+    gaps = (message for message in messages if isinstance(message, StreamGap))
+    return [f"{'LOSS: ' if gap.n_lost else ''}{gap_line(gap)}" for gap in gaps]
+
+
 def _picture(supervisor: Supervisor, view: LiveView) -> RenderableType:
     return view.render(supervisor.now_ns(), supervisor.health, supervisor.failed)
 
@@ -50,18 +59,23 @@ def _tell(
     supervisor: Supervisor, view: LiveView, console: Console, *, quiet: bool
 ) -> None:
     n_trials, n_failed = view.n_trials, len(supervisor.failed)
-    _take_what_came(supervisor, view)
-    if not quiet and view.n_trials > n_trials:
-        _print(console, view.line())
+    came = _take_what_came(supervisor, view)
+    if not quiet:
+        lines = lines_of_gaps(came)
+        lines += [view.line()] if view.n_trials > n_trials else []
+        for line in lines:
+            _print(console, line)
     for line in lines_of_loss(supervisor)[n_failed:]:
         _print(console, f"FAULT: {line}")
     _refuse_critical_loss(supervisor)
 
 
-def _take_what_came(supervisor: Supervisor, view: LiveView) -> None:
+def _take_what_came(supervisor: Supervisor, view: LiveView) -> Sequence[Message]:
     # Not a wait for the next message: there are a hundred a second.
     time.sleep(REDRAW_S)
-    view.take(supervisor.poll(0.0))
+    came = supervisor.poll(0.0)
+    view.take(came)
+    return came
 
 
 def _print(console: Console, line: str) -> None:
