@@ -120,8 +120,14 @@ class GapSettings(
     tolerance_ms: Positive = 10.0
     """A row later than expected by more is a gap; earlier by more, a clock step.
 
-    Wider than the jitter of senders that stamp a chunk when they push it.
+    Wider than the jitter of senders that stamp a chunk when they push it. Rows lost a
+    few at a time are told when together they are more.
     """
+
+    max_drift_ppm: Positive = 200.0
+    """How fast a sound sender's clock and sampling rate may drift against the nominal
+    rate; twice the 100 ppm of a plain quartz. Rows lost more rarely than this, by
+    default 1 of 5000, cannot be told from drift."""
 
 
 class MepSettings(
