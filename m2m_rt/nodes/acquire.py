@@ -30,7 +30,8 @@ from m2m_rt.messages import (
 from m2m_rt.nodes.acquire_settings import AcquireSettings
 from m2m_rt.nodes.emg_blocks import EmgBlocks
 from m2m_rt.nodes.markers import Marker, MarkerPairing, PairedMep
-from m2m_rt.nodes.stamps import LARGEST_STAMP_S, NewStamps, RowStamps, instant_of
+from m2m_rt.nodes.offsets import ClockOffsets, OffsetChange
+from m2m_rt.nodes.stamps import NewStamps, RowStamps, instant_of
 from m2m_rt.nodes.watchdog import Watchdog
 from m2m_rt.units import F32, F64, RigNs, duration_ns, to_ms
 
@@ -56,7 +57,9 @@ class AcquireNode:
         self._stamps = RowStamps(fs_hz, keep_s=keep_s)
         self._were_rows_refused = False
         self._pairing = MarkerPairing(duration_ns(ms=settings.marker_wait_ms))
-        self._offset_s = {_EMG: 0.0, _MARKERS: 0.0, _STIMULATOR: 0.0}
+        self._offsets = ClockOffsets(
+            (_EMG, _MARKERS, _STIMULATOR), max_step_ms=settings.max_offset_step_ms
+        )
         self._n_pulses = 0
         self._emg_watchdog = Watchdog(_EMG, duration_ns(ms=settings.emg_stale_ms))
         self._stimulator_watchdog = Watchdog(
@@ -74,8 +77,9 @@ class AcquireNode:
             case StimulatorReceived():
                 outputs = self._take_stimulator(now_ns, message)
             case ClockOffset():
-                outputs = self._take_offset(message)
+                outputs = self._take_offset(now_ns, message)
             case LinkChanged():
+                self._offsets.link(message)
                 outputs = _broken_link(now_ns, message)
             case Tick():
                 outputs = self._take_tick(now_ns, message.name)
@@ -95,7 +99,7 @@ class AcquireNode:
 
     def _take_rows(self, now_ns: RigNs, own_s: F64, samples: F32) -> Iterable[Message]:
         first_row = self._stamps.n_rows
-        new = self._stamps.push(own_s + self._offset_s[_EMG])
+        new = self._stamps.push(own_s, self._offsets.of(_EMG))
         last_ns = self._stamps.at(self._stamps.n_rows - 1)
         yield from self._emg_watchdog.fed(now_ns, last_ns)
         gaps = self._find_gaps(new)
@@ -127,7 +131,7 @@ class AcquireNode:
         """Return what the stamps say is wrong, by the row before which it lies."""
         no_time = (-1, "a stamp that is no time")
         found = dict.fromkeys(new.turned_bad_rows, no_time)
-        for one in self._gaps.push(new.stamps_s):
+        for one in self._gaps.push(new.own_s):
             if isinstance(one, RowGap):
                 found[one.row] = one.lost_rows, f"stamp {one.late_ms:.1f} ms late"
             else:
@@ -140,7 +144,7 @@ class AcquireNode:
         }
 
     def _take_marker(self, now_ns: RigNs, got: MarkerReceived) -> Iterable[Message]:
-        t_ns = instant_of(got.device_s + self._offset_s[_MARKERS])
+        t_ns = instant_of(got.device_s + self._offsets.of(_MARKERS))
         read = _read_marker(got.text)
         if t_ns is None or read is None:
             reason = f"not a pulse marker: {got.text[:80]!r}"
@@ -168,7 +172,7 @@ class AcquireNode:
     def _take_stimulator(
         self, now_ns: RigNs, got: StimulatorReceived
     ) -> Iterable[Message]:
-        t_ns = instant_of(got.device_s + self._offset_s[_STIMULATOR])
+        t_ns = instant_of(got.device_s + self._offsets.of(_STIMULATOR))
         level = got.intensity_pct_mso
         if t_ns is None:
             reason = f"state stamped {got.device_s}, which is no time"
@@ -182,12 +186,16 @@ class AcquireNode:
             reason = f"intensity {level} is not within 0 to 100 % MSO"
             yield _unknown_intensity(t_ns, reason)
 
-    def _take_offset(self, offset: ClockOffset) -> Iterable[ClockOffset]:
+    def _take_offset(self, now_ns: RigNs, offset: ClockOffset) -> Iterable[Message]:
         """Apply the offset of a stream; others (`emg_measured`) are only passed on."""
-        is_usable = abs(offset.offset_s) <= LARGEST_STAMP_S
-        if offset.stream in self._offset_s and is_usable:
-            self._offset_s[offset.stream] = offset.offset_s
         yield offset
+        before_s = self._offsets.of(_EMG)
+        change = self._offsets.take(offset)
+        if change is OffsetChange.NEW_CLOCK and offset.stream == _EMG:
+            self._gaps.shift(before_s - offset.offset_s)
+        if change is OffsetChange.STEP:
+            reason = f"clock offset stepped to {offset.offset_s:.6f} s"
+            yield StreamGap(t_ns=now_ns, stream=offset.stream, n_lost=0, reason=reason)
 
     def _take_tick(self, now_ns: RigNs, name: str) -> Iterable[Message]:
         match name:

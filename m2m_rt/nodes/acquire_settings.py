@@ -30,3 +30,6 @@ class AcquireSettings(
     emg_stale_ms: Positive = 250.0
     stimulator_stale_ms: Positive = 3000.0
     watch_every_ms: Positive = 50.0
+
+    max_offset_step_ms: Positive = 20.0
+    """Largest change between two measurements of a sender's clock that is no step."""

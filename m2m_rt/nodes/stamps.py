@@ -24,7 +24,12 @@ class NewStamps:
     """The stamps of the rows that have just come."""
 
     stamps_s: F64
-    """(n_rows,): where a row's own was not usable, counted on from the last usable."""
+    """(n_rows,), rig clock: where a row's own was not usable, counted on from the last
+    usable."""
+
+    own_s: F64
+    """(n_rows,): the same in the sender's own clock, so that no new measurement of the
+    clocks' offset shows in them."""
 
     unusable_rows: tuple[int, ...]
     """Rows since the stream's start whose own stamp was not usable."""
@@ -41,28 +46,36 @@ class RowStamps:
         self._fs_hz = fs_hz
         self._n_kept = max(1, round(keep_s * fs_hz))
         self._stamps_s: F64 = np.empty(0)
-        self._usable_s = 0.0  # the last usable stamp
+        self._usable_s = 0.0  # the last usable stamp, rig clock
+        self._usable_own_s = 0.0  # the same in the sender's
         self._usable_row = 0  # and whose it was
         self._was_usable = True
         self.n_rows = 0
 
-    def push(self, own_s: F64) -> NewStamps:
-        """Take the next rows' own stamps, in seconds on the rig clock."""
+    def push(self, own_s: F64, offset_s: float) -> NewStamps:
+        """Take the next rows' own stamps, and what makes them the rig clock's."""
         rows = self.n_rows + np.arange(len(own_s))
-        usable = (own_s >= 0.0) & (own_s <= LARGEST_STAMP_S)  # False for NaN
+        rig_s = own_s + offset_s
+        usable = (rig_s >= 0.0) & (rig_s <= LARGEST_STAMP_S)  # False for NaN
         before = np.concatenate([[self._was_usable], usable[:-1]])
         # Index 0 is the last usable row from before, so row i is index i + 1.
         source = np.maximum.accumulate(np.where(usable, np.arange(1, len(rows) + 1), 0))
-        from_s = np.concatenate([[self._usable_s], own_s])[source]
+        from_s = np.concatenate([[self._usable_s], rig_s])[source]
+        from_own_s = np.concatenate([[self._usable_own_s], own_s])[source]
         from_row = np.concatenate([[self._usable_row], rows])[source]
-        stamps_s = from_s + (rows - from_row) / self._fs_hz
-        self._usable_s, self._usable_row = float(from_s[-1]), int(from_row[-1])
+        since_s = (rows - from_row) / self._fs_hz
+        stamps_s = from_s + since_s
+        self._usable_s, self._usable_own_s = float(from_s[-1]), float(from_own_s[-1])
+        self._usable_row = int(from_row[-1])
         self._was_usable = bool(usable[-1])
         self._stamps_s = np.concatenate([self._stamps_s[-self._n_kept :], stamps_s])
         self.n_rows += len(own_s)
         turned_bad = rows[before & ~usable]
         return NewStamps(
-            stamps_s, tuple(rows[~usable].tolist()), tuple(turned_bad.tolist())
+            stamps_s,
+            from_own_s + since_s,
+            tuple(rows[~usable].tolist()),
+            tuple(turned_bad.tolist()),
         )
 
     def at(self, row: int) -> RigNs:

@@ -175,6 +175,53 @@ def test_an_applied_offset_moves_every_stamp(lab: Lab) -> None:
     assert state.t_ns == round(50 / FS_HZ * 1e9)
 
 
+def offset_at(row: float, offset_s: float, stream: str = "emg") -> ClockOffset:
+    return ClockOffset(t_ns=row_ns(row), stream=stream, offset_s=offset_s)
+
+
+def test_the_jitter_of_measured_offsets_loses_no_rows(lab: Lab) -> None:
+    samples, stamps_s = emg_with_pulses([1000, 3000], N_ROWS), stamps_of(N_ROWS)
+    rng = np.random.default_rng(5)
+    for first in range(0, N_ROWS, 500):
+        # 15 ms is more than the 10 ms that a row may be late.
+        lab.give(offset_at(first, rng.choice([0.0, 0.015])))
+        rows = slice(first, first + 500)
+        lab.give(received(samples[rows], stamps_s[rows]))
+    lab.give(stop_at(N_ROWS))
+    assert gaps(lab.said) == []
+    assert all(all(mep.valid) for mep in meps(lab.said))
+
+
+@pytest.mark.parametrize("stream", ["emg", "markers", "stimulator"])
+def test_a_step_of_a_clocks_offset_is_said_apart_from_lost_rows(
+    lab: Lab, stream: str
+) -> None:
+    samples, stamps_s = emg_with_pulses([1000], N_ROWS), stamps_of(N_ROWS)
+    lab.give(offset_at(0, 0.0, stream), received(samples[:900], stamps_s[:900]))
+    said = gaps(lab.give(offset_at(900, 0.25, stream)))
+    assert said == [(stream, 0, "clock offset stepped to 0.250000 s")]
+    lab.give(received(samples[900:], stamps_s[900:]), stop_at(N_ROWS))
+    assert gaps(lab.said) == said
+    assert all(meps(lab.said)[0].valid)
+
+
+def test_an_offset_measured_late_loses_no_rows(lab: Lab) -> None:
+    samples, stamps_s = emg_with_pulses([], N_ROWS), stamps_of(N_ROWS)
+    lab.give(received(samples[:900], stamps_s[:900]), offset_at(900, 70.0))
+    lab.give(received(samples[900:], stamps_s[900:], came_ns=row_ns(2 * 70_000)))
+    assert [one for one in gaps(lab.said) if "late" in one[2]] == []
+
+
+def test_a_sender_back_with_another_clock_counts_rows_on_the_rigs(lab: Lab) -> None:
+    samples, stamps_s = emg_with_pulses([], N_ROWS), stamps_of(N_ROWS)
+    lab.give(offset_at(0, 0.0), received(samples[:1030], stamps_s[:1030]))
+    lab.give(link_at(1200, "emg", Link.LOST), link_at(1300, "emg", Link.OPENED))
+    lab.give(offset_at(1300, -5000.0))
+    lab.give(received(samples[1030:], stamps_s[1030:] + 5001.3))
+    assert ("emg", 2600, "stamp 1300.0 ms late") in gaps(lab.said)
+    assert not any("offset" in reason for _, _, reason in gaps(lab.said))
+
+
 @pytest.mark.parametrize("device_s", [np.nan, np.inf, -1.0, 4.1e9, 1e300])
 def test_a_marker_or_intensity_without_a_time_is_an_event(
     lab: Lab, device_s: float
