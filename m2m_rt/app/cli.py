@@ -30,6 +30,14 @@ COMMAND_MODULES = (
 )
 """Modules of m2m_rt.app with `register(app)`, in the order of the help page."""
 
+OPTIONAL_PACKAGES = {
+    **{name: name for name in ("torch", "onnx", "onnxscript", "pypardiso", "pyamg")},
+    **{name: name for name in ("nibabel", "nilearn", "mne", "meshio", "pytetwild")},
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
+"""Module and package of what only the extras `fem` and `train` bring."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `m2m` with the arguments (default: the process's); return its exit status."""
@@ -40,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     """Run a command line and return its exit status.
 
-    A wrong set-up, unusable data or a refused model is one line on stderr and 2; a lost
-    device is one line and 1; anything else is a bug and keeps its traceback.
+    A wrong set-up (a package of an extra that is not installed is one), unusable data
+    or a refused model is one line on stderr and 2; a lost device is one line and 1;
+    anything else is a bug and keeps its traceback.
     """
     try:
         app(arguments, prog_name="m2m")
@@ -49,6 +58,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except M2mError as err:
         return report_error("m2m", err)
+    except ModuleNotFoundError as err:
+        return report_error("m2m", _without_extra(err))
     return 0
 
 
@@ -56,6 +67,15 @@ def report_error(program: str, err: M2mError) -> int:
     """Say in one line on stderr what is wrong; return the exit status it deserves."""
     typer.echo(f"{program}: {' '.join(str(err).split())}", err=True)
     return 2 if isinstance(err, ConfigError | DataError | ModelRefused) else 1
+
+
+def _without_extra(err: ModuleNotFoundError) -> ConfigError:
+    """Return what to do about an optional package; raise what is not one."""
+    package = OPTIONAL_PACKAGES.get((err.name or "").partition(".")[0])
+    if package is None:
+        raise err
+    expected = "all extras: `python tools/start.py setup` installs them"
+    return ConfigError(f"the package {package}", "not installed", expected)
 
 
 def announce() -> None:

@@ -1,11 +1,16 @@
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import typer
+from packaging.requirements import Requirement
 
 from m2m_rt.app import cli
 from m2m_rt.errors import ConfigError, DataError, LinkLost, ModelRefused
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -67,4 +72,37 @@ def test_a_bug_keeps_its_traceback() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
+        cli.run_app(app, [])
+
+
+@pytest.mark.parametrize("extra", ["fem", "train"])
+def test_every_optional_package_is_known_by_its_module(extra: str) -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    listed = pyproject["project"]["optional-dependencies"][extra]
+    names = {Requirement(line).name for line in listed}
+    assert names <= set(cli.OPTIONAL_PACKAGES.values())
+
+
+def test_a_command_without_its_extra_says_what_installs_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"  # as if it were not installed
+        "from m2m_rt.app.cli import main\n"
+        "sys.exit(main(['train', '--out', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "trained")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("m2m: the package torch: found not installed")
+    assert "python tools/start.py setup" in line
+
+
+def test_a_missing_module_of_our_own_is_a_bug() -> None:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def fail() -> None:
+        raise ModuleNotFoundError(name="m2m_rt.nowhere")
+
+    with pytest.raises(ModuleNotFoundError):
         cli.run_app(app, [])
