@@ -1,5 +1,8 @@
 """Set m2m_rt up in its own environment and run it: `start.py demo | test | setup`.
 
+Each action installs what it needs; `setup` installs everything, so that all commands
+work: also the building of E-field tables (extra `fem`) and training (extra `train`).
+
 Uses only the standard library, and nothing newer than Python 3.7 before the version
 has been checked, so that an older Python gets a sentence instead of a SyntaxError.
 """
@@ -85,7 +88,8 @@ def _parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
     parser.add_argument(
         "action",
         choices=sorted(EXTRAS),
-        help="demo: a virtual lab; test: every check; setup: only the environment",
+        help="demo: a virtual lab; test: every check; setup: only the environment, "
+        "with everything: also for `m2m table build` (fem) and `m2m train` (train)",
     )
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     known = parser.parse_args(arguments)
@@ -209,7 +213,7 @@ def _warn_of_large_torch() -> None:
     if sys.platform == "linux" and platform.machine() == "x86_64":
         _say(
             "note: PyPI's torch for Linux carries CUDA (several GB); the README's "
-            "'Set-up' says how to take the CPU build instead"
+            "'Two commands' says how to take the CPU build instead"
         )
 
 

@@ -5,6 +5,7 @@ The project builds itself (no index is asked), so this needs no network.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -132,3 +133,16 @@ def test_an_unknown_action_is_answered_with_the_known_ones(project: Path) -> Non
     done = start(project, "dmeo")
     assert done.returncode == 2
     assert "demo" in done.stderr
+
+
+def test_the_help_says_that_setup_installs_everything(project: Path) -> None:
+    done = start(project, "--help")
+    said = " ".join(done.stdout.split())
+    assert "setup: only the environment, with everything" in said
+    assert "`m2m table build` (fem) and `m2m train` (train)" in said
+
+
+def test_the_readmes_heading_that_is_pointed_to_is_there() -> None:
+    source = (ROOT / "tools" / "start.py").read_text("utf-8")
+    (heading,) = re.findall(r"README's \"\s+\"'([^']+)'", source)
+    assert f"\n## {heading}\n" in (ROOT / "README.md").read_text("utf-8")
