@@ -10,7 +10,7 @@ import numpy as np
 from m2m_rt.adapters.mcap_reader import LogReader
 from m2m_rt.errors import DataError, DiskFault
 from m2m_rt.geometry import quaternion_from_matrix
-from m2m_rt.messages import TOPICS, Prediction, Trial, decode, unpack_f64
+from m2m_rt.messages import TOPICS, Array, Prediction, Trial, decode, unpack_f64
 
 Cell = str | int | float | bool | None
 
@@ -19,14 +19,14 @@ TRIAL_COLUMNS = (
     "revision",  # the highest one of a trial counts
     "pulse_id",
     "t_ns",  # the pulse's edge, rig clock
-    "x_mm",  # coil centre in the head frame, when predicted
+    "x_mm",  # coil centre in the head frame: as predicted for, else at the edge
     "y_mm",
     "z_mm",
     "qw",  # head from coil, SimNIBS convention
     "qx",
     "qy",
     "qz",
-    "intensity_pct_mso",  # that the prediction was made for
+    "intensity_pct_mso",  # that was predicted for, else set at the edge
     "marker_pulse",  # the lab's own number
     "marker_intensity_pct_mso",
     "marker_delay_ms",
@@ -185,8 +185,8 @@ def _trial_cells(trial: Trial) -> tuple[Cell, ...]:
         trial.revision,
         mep.pulse_id,
         trial.t_ns,
-        *(_pose_cells(prediction) if prediction else (None,) * 7),
-        prediction.intensity_pct_mso if prediction else None,
+        *_pose_cells((prediction or trial).head_from_coil),
+        (prediction or trial).intensity_pct_mso,
         mep.marker_pulse,
         mep.marker_intensity_pct_mso,
         mep.marker_delay_ms,
@@ -199,8 +199,10 @@ def _trial_cells(trial: Trial) -> tuple[Cell, ...]:
     )
 
 
-def _pose_cells(prediction: Prediction) -> tuple[Cell, ...]:
-    head_from_coil = unpack_f64(prediction.head_from_coil)
+def _pose_cells(pose: Array | None) -> tuple[Cell, ...]:
+    if pose is None:
+        return (None,) * 7
+    head_from_coil = unpack_f64(pose)
     quaternion = quaternion_from_matrix(head_from_coil)
     return tuple(np.append(head_from_coil[:3, 3], quaternion).tolist())
 

@@ -176,6 +176,12 @@ class Trial(Message, frozen=True, tag="trial.v1"):
 
     valid: bool
     reason: str = ""
+    head_from_coil: Array | None = None
+    """(4, 4) float64: the newest valid pose at or just before the edge, whether or not
+    a prediction counts; None where the coil was not tracked."""
+
+    intensity_pct_mso: PctMso | None = None
+    """What the stimulator was set to at the edge; None where that was not known."""
 
 
 class ModelPromoted(Message, frozen=True, tag="model_promoted.v1"):

@@ -23,7 +23,7 @@ from m2m_rt.messages import (
 )
 from m2m_rt.nodes.forecast import Forecast, Forecaster, Stimulus
 from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
-from m2m_rt.nodes.prediction_book import PredictionBook, Published
+from m2m_rt.nodes.prediction_book import AtEdge, PredictionBook
 from m2m_rt.nodes.trials import TrialBook
 from m2m_rt.ports import ModelLibrary
 from m2m_rt.units import RigNs, duration_ns
@@ -56,7 +56,7 @@ class PredictNode:
         )
         self._trials = TrialBook(self._forecaster.n_muscles)
         self._n_kept = settings.n_kept
-        self._pulses: dict[tuple[int, RigNs], Published | None] = {}
+        self._pulses: dict[tuple[int, RigNs], AtEdge] = {}
         self._echo_filling = b""
 
     def step(self, now_ns: RigNs, message: Message) -> Iterable[Message]:
@@ -64,6 +64,7 @@ class PredictNode:
         outputs: Iterable[Message] = ()
         match message:
             case CoilPose():
+                self._book.saw(message)
                 outputs = self._predict(now_ns, message)
             case Trace():
                 self._book.published(message)
@@ -132,11 +133,14 @@ class PredictNode:
         )
 
     def _await_mep(self, pulse: PulseFired) -> None:
-        """Keep the prediction that counts: later ones will push it out of the book."""
+        """Keep what was known: what comes later will push it out of the book."""
         key = (pulse.pulse_id, pulse.t_ns)
-        self._pulses.setdefault(key, self._book.before(pulse.t_ns))
+        self._pulses.setdefault(key, self._at_edge(pulse.t_ns))
         if len(self._pulses) > self._n_kept:
             del self._pulses[next(iter(self._pulses))]
+
+    def _at_edge(self, edge_ns: RigNs) -> AtEdge:
+        return self._book.at_edge(edge_ns, self._max_intensity_age_ns)
 
     def _learn(self, now_ns: RigNs, mep: MepMeasured) -> Iterable[Message]:
         if self._trials.has(mep):
@@ -144,9 +148,8 @@ class PredictNode:
             yield StreamGap(t_ns=now_ns, stream="mep", n_lost=0, reason=reason)
             return
         key = (mep.pulse_id, mep.t_ns)
-        is_known = key in self._pulses
-        counts = self._pulses.pop(key) if is_known else self._book.before(mep.t_ns)
-        trial, answer = self._trials.add(mep, counts)
+        known = self._pulses.pop(key, None) or self._at_edge(mep.t_ns)
+        trial, answer = self._trials.add(mep, known)
         if answer is not None:
             self._forecaster.learn(answer)
         yield trial

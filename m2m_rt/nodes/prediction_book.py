@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, replace
 
-from m2m_rt.messages import Prediction, StimulatorState, Trace
+from m2m_rt.messages import Array, CoilPose, Prediction, StimulatorState, Trace
 from m2m_rt.units import DurationNs, RigNs
 
 SAME_INTENSITY_PCT_MSO = 0.05
@@ -24,8 +24,22 @@ class Published:
     """None until its trace has come back."""
 
 
+@dataclass(frozen=True, slots=True)
+class AtEdge:
+    """What was known when a pulse was given."""
+
+    published: Published | None
+    """The prediction that counts for it; None when there was none."""
+
+    head_from_coil: Array | None
+    """(4, 4) float64; None where the coil was not tracked."""
+
+    intensity_pct_mso: float | None
+    """None where it was not known."""
+
+
 class PredictionBook:
-    """The last predictions and intensities."""
+    """The last poses, intensities and predictions."""
 
     def __init__(self, *, n_kept: int, max_pose_age_ns: DurationNs) -> None:
         """Keep so many predictions."""
@@ -33,6 +47,7 @@ class PredictionBook:
         self._made: deque[Published] = deque(maxlen=n_kept)
         self._n_made = 0
         self._states: deque[StimulatorState] = deque(maxlen=N_STATES)
+        self._poses: deque[CoilPose] = deque(maxlen=n_kept)
 
     def made(self, prediction: Prediction) -> None:
         """Take a prediction that is about to be published.
@@ -53,6 +68,11 @@ class PredictionBook:
                 self._made[at] = replace(self._made[at], publish_ns=trace.publish_ns)
                 return
 
+    def saw(self, pose: CoilPose) -> None:
+        """Take where the coil is."""
+        if pose.valid:
+            self._poses.append(pose)
+
     def set_intensity(self, state: StimulatorState) -> None:
         """Take what the stimulator is set to."""
         self._states.append(state)
@@ -69,11 +89,22 @@ class PredictionBook:
         It was published before the edge, from a pose that was fresh then, for the
         intensity that was set then.
         """
-        intensity = self._intensity_at(edge_ns)
+        state = self._state_at(edge_ns)
+        intensity = None if state is None else _intensity_of(state)
         for one in reversed(self._made):
             if self._counts(one, edge_ns, intensity):
                 return one
         return None
+
+    def at_edge(self, edge_ns: RigNs, max_intensity_age_ns: DurationNs) -> AtEdge:
+        """Return what was known at a pulse, and the prediction that counts for it."""
+        state = self._state_at(edge_ns)
+        is_known = state is not None and edge_ns - state.t_ns <= max_intensity_age_ns
+        return AtEdge(
+            published=self.before(edge_ns),
+            head_from_coil=self._pose_at(edge_ns),
+            intensity_pct_mso=_intensity_of(state) if state and is_known else None,
+        )
 
     def _counts(self, one: Published, edge_ns: RigNs, intensity: float | None) -> bool:
         if one.publish_ns is None or one.publish_ns >= edge_ns:
@@ -82,10 +113,13 @@ class PredictionBook:
             return False
         return is_same_intensity(one.prediction.intensity_pct_mso, intensity)
 
-    def _intensity_at(self, edge_ns: RigNs) -> float | None:
-        for state in reversed(self._states):
-            if state.t_ns <= edge_ns:
-                return _intensity_of(state)
+    def _state_at(self, edge_ns: RigNs) -> StimulatorState | None:
+        return next((s for s in reversed(self._states) if s.t_ns <= edge_ns), None)
+
+    def _pose_at(self, edge_ns: RigNs) -> Array | None:
+        for pose in reversed(self._poses):
+            if 0 <= edge_ns - pose.t_ns <= self._max_pose_age_ns:
+                return pose.head_from_coil
         return None
 
 

@@ -7,7 +7,7 @@ import msgspec
 from m2m_rt.messages import MepMeasured, Prediction, Trial, unpack_f64
 from m2m_rt.nodes.forecast import Answer, Stimulus, answer_of
 from m2m_rt.nodes.predict_settings import PredictFault
-from m2m_rt.nodes.prediction_book import Published, is_same_intensity
+from m2m_rt.nodes.prediction_book import AtEdge, Published, is_same_intensity
 from m2m_rt.units import RigNs, to_ms
 
 
@@ -31,10 +31,9 @@ class TrialBook:
         """Return whether the pulse of these MEPs has its trial already."""
         return (mep.pulse_id, mep.t_ns) in self._pulses
 
-    def add(
-        self, mep: MepMeasured, published: Published | None
-    ) -> tuple[Trial, Answer | None]:
-        """Make a trial of a measured pulse and the prediction that counts for it."""
+    def add(self, mep: MepMeasured, known: AtEdge) -> tuple[Trial, Answer | None]:
+        """Make a trial of a measured pulse and what was known at its edge."""
+        published = known.published
         fault = self._fault(mep, published)
         answer = None if published is None or fault else _answer(mep, published)
         learnt = tuple(answer.valid.tolist()) if answer else (False,) * len(mep.valid)
@@ -50,6 +49,8 @@ class TrialBook:
             learnt=learnt,
             valid=fault is None,
             reason=str(fault or ""),
+            head_from_coil=known.head_from_coil,
+            intensity_pct_mso=known.intensity_pct_mso,
         )
         self._entries.append(_Entry(trial, answer))
         return trial, answer

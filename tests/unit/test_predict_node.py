@@ -178,6 +178,38 @@ def test_a_state_resent_in_doubles_does_not_outdate_a_prediction(desk: Desk) -> 
     assert desk.trial(pulse_at(30), mep_at(30, marker_pct=55.3)).valid
 
 
+def test_a_trial_without_a_prediction_has_its_pose_and_intensity(desk: Desk) -> None:
+    desk.give(intensity_at(0, 61.0))
+    desk.predict(pose_at(10, shift_mm=1.0))
+    outside = pose_at(29, shift_mm=80.0)  # outside the table: not predicted
+    desk.predict(outside)
+    desk.give(intensity_at(29.5, 70.0))
+    desk.predict(pose_at(30.5))
+    trial = desk.trial(pulse_at(30), intensity_at(31, 20.0), mep_at(30))
+    assert trial.prediction is None
+    assert trial.head_from_coil == outside.head_from_coil
+    assert trial.intensity_pct_mso == 70.0
+
+
+@pytest.mark.parametrize(
+    ("given", "has_pose", "level"),
+    [
+        ([], False, None),
+        ([intensity_at(0), pose_at(-80)], False, 60.0),
+        ([intensity_at(-3000), pose_at(0)], True, None),
+        ([intensity_at(0), intensity_at(1, None), pose_at(2)], True, None),
+    ],
+)
+def test_what_was_not_known_at_the_edge_is_absent_from_the_trial(
+    desk: Desk, given: list[Message], has_pose: bool, level: float | None
+) -> None:
+    for message in given:
+        desk.give(message)
+    trial = desk.trial(pulse_at(30), mep_at(30))
+    assert (trial.head_from_coil is not None) == has_pose
+    assert trial.intensity_pct_mso == level
+
+
 def test_meps_of_an_unknown_pulse_find_their_prediction_by_their_time(
     desk: Desk,
 ) -> None:

@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -105,6 +106,21 @@ def test_every_message_is_kept_with_its_topic_and_times(folder: SessionFolder) -
         ("session/supervisor", 9, encode(note)),
         ("trial/predictd", 10, encode(trial(0))),
     ]
+
+
+def test_a_trial_without_a_prediction_still_has_its_pose_and_intensity(
+    folder: SessionFolder,
+) -> None:
+    known = msgspec.structs.replace(
+        trial(0, is_predicted=False),
+        head_from_coil=prediction().head_from_coil,
+        intensity_pct_mso=62.5,
+    )
+    bare, full = recorded(folder, trial(0, is_predicted=False), known)
+    pose = [full[name] for name in ("x_mm", "y_mm", "z_mm", "qw", "qx", "qy", "qz")]
+    assert pose == ["-40.0", "-20.5", "70.0", "1.0", "0.0", "0.0", "0.0"]
+    assert (full["intensity_pct_mso"], full["model_hash"]) == ("62.5", "")
+    assert (bare["x_mm"], bare["qw"], bare["intensity_pct_mso"]) == ("", "", "")
 
 
 def test_a_trial_is_a_row_as_soon_as_it_is_taken(folder: SessionFolder) -> None:
