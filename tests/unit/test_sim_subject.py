@@ -103,7 +103,11 @@ def test_trial_noise_is_partly_shared_by_all_muscles() -> None:
     subject, rng = demo_subject(2), np.random.default_rng(0)
     strong = np.repeat(efields(56.0)[:1] * np.float32(1.5), 3000, axis=0)
     drawn = np.log10(subject.draw_uv(strong, rng))
-    correlation = np.corrcoef(drawn.T)[np.triu_indices(len(MUSCLES), 1)]
+    # A muscle at the noise floor shows the amplifier's noise, which nobody shares.
+    answering = drawn[:, np.median(drawn, axis=0) > 2.0]
+    n_answering = answering.shape[1]
+    assert n_answering > len(MUSCLES) // 2
+    correlation = np.corrcoef(answering.T)[np.triu_indices(n_answering, 1)]
     assert 0.3 < correlation.mean() < 0.5  # 0.4 of the variance is shared
 
 
