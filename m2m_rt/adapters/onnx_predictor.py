@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from m2m_rt.errors import ModelRefused
 from m2m_rt.learning import LastLayerPrior
@@ -31,6 +32,19 @@ N_WARM_UP = 20
 
 _EXTERNAL_DATA = b"\x0a\x08location"
 """How a tensor says that its data lies in another file (ONNX TensorProto)."""
+
+_NOT_LOADED: tuple[type[Exception], ...] = (
+    *(
+        kind
+        for kind in vars(ort_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
+    RuntimeError,
+    UnicodeDecodeError,
+)
+"""What loading a wrong model raises: ONNX Runtime's own errors, which have no common
+base and grow with its versions, an error of C++ that it did not translate, and names
+that are no UTF-8."""
 
 
 class OnnxPredictor:
@@ -174,11 +188,20 @@ def _open_session(model_bytes: bytes) -> ort.InferenceSession:
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(
+        session = ort.InferenceSession(
             model_bytes, options, providers=["CPUExecutionProvider"]
         )
-    except Exception as err:
+        _read_names(session)
+    except _NOT_LOADED as err:
         raise ModelRefused(f"not a model that can be loaded: {err}") from err
+    return session
+
+
+def _read_names(session: ort.InferenceSession) -> None:
+    """Try all texts that are used later: ONNX Runtime decodes each when it is read."""
+    session.get_modelmeta()
+    for one in (*session.get_inputs(), *session.get_outputs()):
+        _ = one.name
 
 
 def _read_contract(session: ort.InferenceSession) -> ModelContract:

@@ -14,7 +14,7 @@ from m2m_rt.adapters.onnx_predictor import (
     read_shipped_model,
 )
 from m2m_rt.errors import ModelRefused
-from m2m_rt.model import CONTRACT_KEY, MAX_MODEL_BYTES
+from m2m_rt.model import CONTRACT_KEY, INPUT_NAME, MAX_MODEL_BYTES
 from m2m_rt.nets.bundle import Shipment, write_bundle
 from tests.support.models import N_ROI, golden_efield, small_contract, small_model
 
@@ -63,6 +63,21 @@ def test_every_flipped_bit_is_refused() -> None:
 def test_a_cut_file_is_refused_even_under_its_own_hash(part: float) -> None:
     with pytest.raises(ModelRefused):
         load(small_model()[: int(part * len(small_model()))])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        b"",
+        b"onnx",
+        small_model().replace(INPUT_NAME.encode(), b"\xff" * len(INPUT_NAME)),
+        small_model().replace(b"MatMul", b"NatMul"),
+    ],
+    ids=["empty", "no protobuf", "undecodable name", "unknown operator"],
+)
+def test_what_onnx_runtime_cannot_load_is_refused(model: bytes) -> None:
+    with pytest.raises(ModelRefused, match="not a model that can be loaded"):
+        load(model)
 
 
 def test_a_file_above_the_cap_is_refused() -> None:
