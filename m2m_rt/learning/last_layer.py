@@ -155,12 +155,14 @@ def learn(
         (n_muscles,): muscles whose MEP may be learnt. With none, only
         `posterior_seq` moves.
     """
-    phi = features.astype(np.float64)[np.newaxis, :]
-    before = predict(posterior, features[np.newaxis, :])
-    error = np.where(valid, log10_uv - before.mean[0], 0.0)  # (n_muscles,)
-    loadings = _loadings(posterior.prior, phi)[:, 0, :]  # (n_muscles, n_latent)
+    # As `predict`, but each product once: a rebuild does this for every trial.
+    prior, phi = posterior.prior, features.astype(np.float64)[np.newaxis, :]
+    loadings = _loadings(prior, phi)[:, 0, :]  # (n_muscles, n_latent)
+    moved = np.sum(loadings * posterior.latent_mean, axis=1)  # (n_muscles,)
+    error = np.where(valid, log10_uv - (phi @ prior.mean.T)[0] - moved, 0.0)
     pulled = (posterior.latent_cov @ loadings[:, :, np.newaxis])[:, :, 0]
-    variance = before.sd[0] ** 2
+    spread = np.maximum(np.sum(pulled * loadings, axis=1), 0.0)
+    variance = spread + _noise_variance(posterior, phi)[0]  # (n_muscles,)
     gain = np.where(valid, 1.0 / variance, 0.0)[:, np.newaxis] * pulled
     scale_dof, noise_scale = _rescale(posterior, valid, error**2 / variance)
     return Posterior(

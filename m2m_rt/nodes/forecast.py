@@ -1,14 +1,15 @@
 """Pose and intensity → E-field → features → mean and spread of log10 MEP."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup
-from m2m_rt.errors import ModelRefused
+from m2m_rt.errors import DataError, ModelRefused
 from m2m_rt.learning import (
+    LastLayerPrior,
     Posterior,
     first_posterior,
     learn,
@@ -29,9 +30,12 @@ class Stimulus:
     intensity_pct_mso: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What the muscles answered to a stimulus, as far as it may be learnt."""
+    """What the muscles answered to a stimulus, as far as it may be learnt.
+
+    Each is itself and equal to no other, so that it can be looked up by.
+    """
 
     stimulus: Stimulus
     log10_uv: F64
@@ -96,6 +100,9 @@ class Forecaster:
         self._before = first_posterior(self._shipped.prior)
         self._predictor: Predictor = self._shipped
         self._posterior = self._before
+        # Kept, for looking all of them up again takes longer with every trial.
+        self._fields: dict[Answer, F32] = {}  # (1, n_roi, 3) each
+        self._features: dict[Answer, F32] = {}  # (n_features,) of the model in use
         self.posterior_seq = 0
         """Number of changes of the posterior."""
 
@@ -137,18 +144,24 @@ class Forecaster:
 
     def learn(self, answer: Answer) -> None:
         """Take one more answer into the posterior."""
-        (features,) = self._features(self._predictor, [answer])
+        field = self.field(answer.stimulus)
+        if isinstance(field, str):
+            raise DataError(f"a stimulus that was predicted has no field: {field}")
+        (features,) = self._predictor.features(field)
+        self._fields[answer], self._features[answer] = field, features
         self._posterior = learn(
             self._posterior, features, log10_uv=answer.log10_uv, valid=answer.valid
         )
         self.posterior_seq += 1
 
     def relearn(self, answers: Sequence[Answer]) -> None:
-        """Forget all and learn these, one by one."""
-        self._posterior = self._learnt(self._predictor, answers)
+        """Forget all but these, which were learnt before, and learn them one by one."""
+        self._fields = {one: self._fields[one] for one in answers}
+        self._features = {one: self._features[one] for one in answers}
+        self._posterior = _learnt(self._predictor.prior, self._features)
         self.posterior_seq += 1
 
-    def switch(self, model_hash: str, answers: Sequence[Answer]) -> None:
+    def switch(self, model_hash: str) -> None:
         """Use another model, with all that was learnt so far.
 
         Raises
@@ -161,31 +174,40 @@ class Forecaster:
         if predictor.prior.n_muscles != self.n_muscles:
             found = f"{predictor.prior.n_muscles} muscles, not {self.n_muscles}"
             raise ModelRefused(f"model {model_hash[:12]}: {found}")
-        posterior = self._learnt(predictor, answers)
+        features = _features_of(predictor, self._fields)
+        posterior = _learnt(predictor.prior, features)
         if not np.all(np.isfinite(posterior.latent_mean)):
             found = "features of the trials so far are not finite"
             raise ModelRefused(f"model {model_hash[:12]}: {found}")
         self._predictor, self._posterior = predictor, posterior
+        self._features = features
         self.posterior_seq += 1
 
-    def _learnt(self, predictor: Predictor, answers: Sequence[Answer]) -> Posterior:
-        if not answers:
-            return first_posterior(predictor.prior)
-        return rebuild(
-            predictor.prior,
-            self._features(predictor, answers),
-            log10_uv=np.array([one.log10_uv for one in answers]),
-            valid=np.array([one.valid for one in answers]),
-        )
 
-    def _features(self, predictor: Predictor, answers: Sequence[Answer]) -> F32:
-        """Return (n, n_features), each row computed as it was when predicted.
+def _features_of(
+    predictor: Predictor, fields: Mapping[Answer, F32]
+) -> dict[Answer, F32]:
+    """Return a model's features of all fields, in one call of the network.
 
-        Every answer's field is there: it was predicted from.
-        """
-        fields = [self.field(one.stimulus) for one in answers]
-        rows = [predictor.features(one) for one in fields if not isinstance(one, str)]
-        return np.concatenate(rows)
+    Their last bits may not be those of one call a field; live and replay make the same
+    call, so they are the same there.
+    """
+    if not fields:
+        return {}
+    rows = predictor.features(np.concatenate(list(fields.values())))
+    return dict(zip(fields, rows, strict=True))
+
+
+def _learnt(prior: LastLayerPrior, features: Mapping[Answer, F32]) -> Posterior:
+    """Return the belief after answers, learnt one by one in order."""
+    if not features:
+        return first_posterior(prior)
+    return rebuild(
+        prior,
+        np.array(list(features.values())),  # (n, n_features)
+        log10_uv=np.array([one.log10_uv for one in features]),
+        valid=np.array([one.valid for one in features]),
+    )
 
 
 def _floats(values: F64) -> tuple[float, ...]:

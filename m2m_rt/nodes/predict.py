@@ -156,7 +156,7 @@ class PredictNode:
 
     def _switch(self, now_ns: RigNs, promoted: ModelPromoted) -> Iterable[Message]:
         try:
-            self._forecaster.switch(promoted.model_hash, self._trials.answers())
+            self._forecaster.switch(promoted.model_hash)
         except ModelRefused as err:
             # The last good model stays; every prediction names the one it is from.
             reason = f"generation {promoted.generation} not used: {err}"
