@@ -1,6 +1,5 @@
 """Whatever a fit does, traind gets one answer and goes on."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -107,11 +106,18 @@ def test_a_fit_ends_with_its_trainer_even_if_that_is_killed(tmp_path: Path) -> N
             assert fit.recv(1) == b""  # its end is the connection's
 
 
+REFIT_THAT_LASTS = """\
+import sys, threading
+from m2m_rt.app import refit_process
+refit_process.decode = lambda _: threading.Event().wait()
+refit_process.main(sys.argv[1:])
+"""
+
+
 def test_the_refit_watches_its_parent(tmp_path: Path) -> None:
-    request_path = tmp_path / "request"
-    os.mkfifo(request_path)  # the refit waits here for ever
-    command = [sys.executable, "-m", "m2m_rt.app.refit_process"]
-    command += [str(tmp_path), str(request_path), str(tmp_path / "answer")]
+    (tmp_path / "request").touch()
+    paths = [str(tmp_path / name) for name in ("", "request", "answer")]
+    command = [sys.executable, "-c", REFIT_THAT_LASTS, *paths]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as refit:
         assert refit.stdin is not None
         refit.stdin.close()
