@@ -67,15 +67,7 @@ class EmgRig(_Section, frozen=True):
     stale_ms: Positive = 250.0
 
     def reading(self) -> EmgSettings:
-        """Return how the EMG is read.
-
-        Raises
-        ------
-        ConfigError
-            If a muscle's window is missing or none.
-        ValueError
-            If there is no muscle, or one twice.
-        """
+        """Return how the EMG is read; `read_rig` has tried it."""
         return EmgSettings(
             muscles=tuple(_muscle_settings(muscle) for muscle in self.muscles),
             trigger=self.trigger,
