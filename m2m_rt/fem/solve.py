@@ -1,5 +1,6 @@
 """Solving for the potential: one factorisation, blocks of right-hand sides."""
 
+import weakref
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +34,8 @@ class PardisoSolver:
         pinned = sparse.csr_matrix(stiffness[1:, 1:])
         self._upper = sparse.triu(pinned, format="csr")
         self._solver.factorize(self._upper)
+        # pypardiso keeps a factor, gigabytes of it, after its solver is gone.
+        weakref.finalize(self, self._solver.free_memory, everything=True).atexit = False
 
     def solve(self, loads: F64) -> F64:
         """Return potentials, zero at the pinned unknown."""
