@@ -34,8 +34,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 
 EXTRAS = {
     "demo": {"train"},
-    "test": {"dev", "fem", "train"},
-    "setup": {"dev", "fem", "train"},
+    "test": {"dev", "fem", "scale", "train"},
+    "setup": {"dev", "fem", "scale", "train"},
 }
 """The extras of pyproject.toml that each action needs."""
 

@@ -25,7 +25,7 @@ JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the figures to this file too.")
 ]
 CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Where head meshes are kept.")
+    Path | None, typer.Option("--cache", help="For meshes and unfinished work.")
 ]
 HeadOption = Annotated[
     str,
@@ -41,6 +41,17 @@ RoiOption = Annotated[str, typer.Option(help="motor, box, patch[:mm] or cortex."
 TargetOption = Annotated[
     str | None,
     typer.Option(help="x,y,z in mm: the place in the cortex to stimulate."),
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option("--max-memory", metavar="GB", min=0.1, help="Of each process."),
+]
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Solve on a Dask scheduler's workers, or on `local:N` processes.",
+    ),
 ]
 
 REFERENCE_POSES = 4
@@ -71,8 +82,13 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
     from_simnibs: Annotated[
         Path | None, typer.Option(help="Finish from tools/simnibs_table.py's fields.")
     ] = None,
+    max_memory: MemoryOption = None,
+    dask: DaskOption = None,
 ) -> None:
-    """Build a head's table by finite elements: minutes, offline, no network."""
+    """Build a head's table by finite elements: minutes, offline, no network.
+
+    A build that was killed goes on from its last block when it is called again.
+    """
     from m2m_rt.app.table_build import BuildRequest, run_build, target_of
     from m2m_rt.fem import default_cache_folder
 
@@ -85,6 +101,8 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
         cache=cache or default_cache_folder(),
         simnibs_job=simnibs_job,
         from_simnibs=from_simnibs,
+        max_memory_gb=max_memory,
+        dask=dask,
     )
     with _progress() as report:
         table = run_build(request, report)
@@ -309,10 +327,12 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
         TaskID,
         TextColumn,
         TimeElapsedColumn,
+        TimeRemainingColumn,
     )
 
     columns = (SpinnerColumn(), TextColumn("{task.description:<34}"), BarColumn())
-    bars = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, *times, console=Console(stderr=True))
     steps: dict[str, TaskID] = {}
 
     def report(step: str, done: float) -> None:

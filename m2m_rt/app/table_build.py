@@ -14,6 +14,7 @@ from m2m_rt.efield import EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
     DEMO_HEAD_SOURCES,
+    BuildMeans,
     BuildSettings,
     CoilDipoles,
     CortexSettings,
@@ -23,20 +24,19 @@ from m2m_rt.fem import (
     TableSetup,
     box_roi,
     build_from_setup,
-    build_table,
     cached_head_mesh,
+    cached_label_mesh,
     cortex_roi,
     find_head_mesh,
     hand_knob_mm,
     job_arrays,
     load_demo_head,
-    mesh_head,
     mode_layers,
     named_coil,
-    occupancies_of_labels,
     patch_roi,
     read_fields,
     read_head_msh,
+    setup_over_hand_knob,
     setup_over_target,
     solved_by_simnibs,
     table_of_modes,
@@ -70,6 +70,13 @@ class BuildRequest:
     cache: Path
     simnibs_job: Path | None = None
     from_simnibs: Path | None = None
+    max_memory_gb: float | None = None
+    dask: str | None = None
+
+    @property
+    def means(self) -> BuildMeans:
+        """What the build may use."""
+        return BuildMeans(self.cache, self.max_memory_gb, self.dask)
 
 
 def run_build(request: BuildRequest, report: Report) -> EfieldTable | None:
@@ -86,13 +93,12 @@ def run_build(request: BuildRequest, report: Report) -> EfieldTable | None:
     if request.target_mm is None:
         raise ConfigError("--target", "none", "x,y,z in mm of a place in the cortex")
     path = Path(request.head)
-    mesh = _mesh(path, report)
+    mesh = _mesh(path, request.cache, report)
     head = MeshedHead(path.stem, f"{path.name}, by the user.", mesh, request.target_mm)
     setup = setup_over_target(head, coil, roi_of(request, mesh), report)
     if request.simnibs_job or request.from_simnibs:
         return _with_simnibs(request, setup, mesh, report)
-    built = build_from_setup(setup, mesh, BuildSettings(), report)
-    return _written(request, built.table, built.mesh)
+    return _built(request, setup, mesh, report)
 
 
 def roi_of(request: BuildRequest, mesh: HeadMesh) -> RegionOfInterest:
@@ -142,12 +148,22 @@ def _demo(request: BuildRequest, coil: CoilDipoles, report: Report) -> EfieldTab
     settings, head = BuildSettings(), load_demo_head()
     mesh = cached_head_mesh(head, settings.mesher, request.cache, report)
     if request.roi == "motor":
-        built = build_table(head, mesh, settings, report, coil)
+        setup = setup_over_hand_knob(head, mesh, settings, report, coil)
     else:
-        demo = _setup_of_demo(request, mesh, coil, report)
-        built = build_from_setup(demo, mesh, settings, report)
-    table = _written(request, built.table, built.mesh)
+        setup = _setup_of_demo(request, mesh, coil, report)
+    table = _built(request, setup, mesh, report)
     write_notices(request.folder)
+    return table
+
+
+def _built(
+    request: BuildRequest, setup: TableSetup, mesh: HeadMesh, report: Report
+) -> EfieldTable:
+    """Build and write a table, then delete what was kept on the way."""
+    built = build_from_setup(setup, mesh, BuildSettings(), report, request.means)
+    table = _written(request, built.table, built.mesh)
+    if built.work is not None:
+        built.work.remove()
     return table
 
 
@@ -162,12 +178,11 @@ def _setup_of_demo(
     return setup_over_target(head, coil, roi, report)
 
 
-def _mesh(path: Path, report: Report) -> HeadMesh:
+def _mesh(path: Path, cache: Path, report: Report) -> HeadMesh:
     if path.name.endswith((".nii", ".nii.gz")):
-        report("tissues from labels", 0.0)
-        tissues = occupancies_of_labels(read_labels(path))
-        report("tetrahedra (10 minutes or more)", 0.0)
-        return mesh_head(tissues, BuildSettings().mesher)
+        report("labels", 0.0)
+        settings = BuildSettings().mesher
+        return cached_label_mesh(read_labels(path), settings, cache, report)
     report("head mesh", 0.0)
     return read_head_msh(find_head_mesh(path))
 

@@ -6,7 +6,7 @@ from m2m_rt.fem.bound import (
     SolvedErrors,
     bounded,
     fit_bound,
-    solve_errors,
+    solved_errors,
 )
 from m2m_rt.fem.build import (
     BuildSettings,
@@ -20,11 +20,11 @@ from m2m_rt.fem.build import (
 from m2m_rt.fem.build_head import (
     MeshedHead,
     build_demo_table,
-    build_from_setup,
     build_table,
+    setup_over_hand_knob,
     setup_over_target,
 )
-from m2m_rt.fem.cache import cached_head_mesh, default_cache_folder
+from m2m_rt.fem.cache import cached_head_mesh, cached_label_mesh, default_cache_folder
 from m2m_rt.fem.check import TableErrors, check_table, held_out_poses
 from m2m_rt.fem.coil_from_file import coil_from_file
 from m2m_rt.fem.coil_registry import coil_of_table, named_coil
@@ -55,6 +55,7 @@ from m2m_rt.fem.head import (
 from m2m_rt.fem.head_file import find_head_mesh, read_head_msh
 from m2m_rt.fem.hybrid import HybridElements, hybrid_elements
 from m2m_rt.fem.label_head import occupancies_of_labels
+from m2m_rt.fem.means import BuildMeans
 from m2m_rt.fem.mesh import (
     HeadMesh,
     MesherSettings,
@@ -88,6 +89,7 @@ from m2m_rt.fem.solve import (
 )
 from m2m_rt.fem.sources import coil_edge_integrals, unit_edge_integrals
 from m2m_rt.fem.sphere import SPHERE_CELLS, SphereError, convergence_rate, sphere_errors
+from m2m_rt.fem.staged import build_from_setup
 from m2m_rt.fem.tissues import (
     CONDUCTIVITIES_S_PER_M,
     Occupancies,
@@ -104,6 +106,7 @@ __all__ = [
     "SPHERE_CELLS",
     "AdaptSettings",
     "BoundSettings",
+    "BuildMeans",
     "BuildSettings",
     "BuiltTable",
     "CoilDipoles",
@@ -142,6 +145,7 @@ __all__ = [
     "build_from_setup",
     "build_table",
     "cached_head_mesh",
+    "cached_label_mesh",
     "check_table",
     "code_sha256",
     "coil_edge_integrals",
@@ -189,9 +193,10 @@ __all__ = [
     "region_mesh",
     "round_coil",
     "sample_b",
+    "setup_over_hand_knob",
     "setup_over_target",
-    "solve_errors",
     "solved_by_simnibs",
+    "solved_errors",
     "sphere_errors",
     "table_of_modes",
     "tabulate",

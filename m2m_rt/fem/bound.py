@@ -8,14 +8,18 @@ conformal quantile over others (split conformal prediction, Papadopoulos et al. 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup, EfieldTable, ErrorBound
 from m2m_rt.errors import DataError
+from m2m_rt.fem.blocks import Blocks, SerialPool
 from m2m_rt.fem.check import held_out_poses
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
+from m2m_rt.fem.memory import BlockSizes
+from m2m_rt.fem.work_folder import temporary_work
 from m2m_rt.units import F64
 
 _RIDGES = np.logspace(-9.0, 0.0, 19)
@@ -62,10 +66,26 @@ def bounded(
     settings: BoundSettings,
     progress: Callable[[float], None] = lambda _: None,
 ) -> EfieldTable:
+    """Return a table with its bound, solved here; seconds a pose."""
+    with temporary_work() as work:
+        blocks = Blocks(SerialPool(model), work, BlockSizes())
+        return bounded_by_blocks(table, coil, settings, blocks, progress)
+
+
+def bounded_by_blocks(
+    table: EfieldTable,
+    coil: CoilDipoles,
+    settings: BoundSettings,
+    blocks: Blocks,
+    progress: Callable[[float], None],
+) -> EfieldTable:
     """Return a table with its bound, and the median error over calibration poses."""
     rng = np.random.default_rng(settings.seed)
     poses = held_out_poses(table, settings.n_fitted + settings.n_calibrated, rng)
-    solved = solve_errors(table, model, coil, poses, progress)
+    items = {f"direct-{k:05d}": partial(_itself, pose) for k, pose in enumerate(poses)}
+    blocks.finish(DirectField(coil), items, progress)
+    direct = np.stack([blocks.work.view(name) for name in items])
+    solved = solved_errors(table, poses, direct)
     calibration = solved.rel_l2[settings.n_fitted :]
     return replace(
         table,
@@ -74,14 +94,20 @@ def bounded(
     )
 
 
-def solve_errors(
-    table: EfieldTable,
-    model: HeadModel,
-    coil: CoilDipoles,
-    poses: F64,
-    progress: Callable[[float], None] = lambda _: None,
-) -> SolvedErrors:
-    """Solve directly at poses (n, 4, 4), one after another; seconds each.
+@dataclass(frozen=True, slots=True)
+class DirectField:
+    """E at the ROI of a coil at one pose, from the coil's own dipoles."""
+
+    coil: CoilDipoles
+
+    def __call__(self, model: HeadModel, pose: F64, /) -> F64:
+        """Return (3 · n_roi,), V/m per A/µs."""
+        field: F64 = direct_fields(model, self.coil, pose[np.newaxis])[0].ravel()
+        return field
+
+
+def solved_errors(table: EfieldTable, poses: F64, direct: F64) -> SolvedErrors:
+    """Return a table's errors at poses (n, 4, 4) with direct fields (n, 3 · n_roi).
 
     Raises
     ------
@@ -90,16 +116,14 @@ def solve_errors(
     """
     lookup = EfieldLookup(table)
     coefficients, errors, rel_l2 = [], [], []
-    for k, pose in enumerate(poses):
+    for k, (pose, true) in enumerate(zip(poses, direct, strict=True)):
         answer = lookup.query(pose)
         if answer.unit_efield_v_per_m is None:
             raise DataError(f"pose {k} of the bound is refused: {answer.reason}")
         own = answer.unit_efield_v_per_m.astype(np.float64).ravel()
-        direct = direct_fields(model, coil, pose[np.newaxis])[0].ravel()
         coefficients.append(own @ table.basis)
-        errors.append(own - direct)
-        rel_l2.append(np.linalg.norm(own - direct) / np.linalg.norm(direct))
-        progress((k + 1) / len(poses))
+        errors.append(own - true)
+        rel_l2.append(np.linalg.norm(own - true) / np.linalg.norm(true))
     return SolvedErrors(np.stack(coefficients), np.stack(errors), np.array(rel_l2))
 
 
@@ -149,3 +173,7 @@ def _leave_one_out(vectors: F64, shrink: F64, errors: F64) -> float:
     hat = (vectors * shrink) @ vectors.T
     residual = (errors - hat @ errors) / (1.0 - np.diag(hat))[:, None]
     return float(np.sqrt((residual**2).sum(axis=1).mean()))
+
+
+def _itself(pose: F64) -> F64:
+    return pose

@@ -17,6 +17,7 @@ from m2m_rt.efield import (
     ScalpDistance,
     draw_pose,
 )
+from m2m_rt.fem.blocks import Blocks
 from m2m_rt.fem.bound import BoundSettings
 from m2m_rt.fem.coils import (
     CoilDipoles,
@@ -26,11 +27,11 @@ from m2m_rt.fem.coils import (
 )
 from m2m_rt.fem.direct import HeadModel
 from m2m_rt.fem.mesh import HeadMesh, MesherSettings, mesh_sha256, outer_boundary
+from m2m_rt.fem.mode_blocks import mode_fields
 from m2m_rt.fem.modes import (
     Layer,
     ModeSettings,
     SourceModes,
-    mode_fields,
     reduce_modes,
     sensor_layer,
     source_layer,
@@ -40,6 +41,7 @@ from m2m_rt.fem.reference import ReferenceSettings
 from m2m_rt.fem.roi import RoiSettings
 from m2m_rt.fem.surfaces import grid_around, signed_distance
 from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M, Tissue
+from m2m_rt.fem.work_folder import Arrays, WorkFolder, kept
 from m2m_rt.geometry import inverse, transform_points
 from m2m_rt.units import F64
 
@@ -77,6 +79,8 @@ class BuiltTable:
 
     table: EfieldTable
     mesh: HeadMesh
+    work: WorkFolder | None = None
+    """What was kept on the way; to be removed once the table is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,53 +121,83 @@ class SolvedModes:
 
 
 def tabulate(
-    setup: TableSetup, model: HeadModel, settings: BuildSettings, report: Report
+    setup: TableSetup,
+    model: HeadModel,
+    settings: BuildSettings,
+    report: Report,
+    blocks: Blocks | None = None,
 ) -> EfieldTable:
-    """Solve the modes, reduce them over the allowed poses, assemble the table."""
+    """Solve the modes, reduce them over the allowed poses, assemble the table.
+
+    Parameters
+    ----------
+    blocks
+        None: all in this process, and nothing is kept.
+    """
+    work = None if blocks is None else blocks.work
     report("sources and sensors", 0.0)
-    layers = mode_layers(setup, model.mesh, settings)
+    layers = mode_layers(setup, model.mesh, settings, work)
     efield = mode_fields(
         model,
         layers.sources,
         layers.modes,
         lambda part: report("source modes", part),
+        blocks,
     )
     solved = SolvedModes(layers, efield, _provenance(setup, model))
-    return table_of_modes(setup, solved, settings, report)
+    return table_of_modes(setup, solved, settings, report, work)
 
 
 def mode_layers(
-    setup: TableSetup, mesh: HeadMesh, settings: BuildSettings
+    setup: TableSetup,
+    mesh: HeadMesh,
+    settings: BuildSettings,
+    work: WorkFolder | None = None,
 ) -> ModeLayers:
     """Return sources around the head, sensors in it, and the modes between them."""
     centre_mm = setup.region.planned_head_from_coil[:3, 3]
-    sources = source_layer(setup.scalp, centre_mm, settings.modes)
-    sensors = sensor_layer(mesh, centre_mm, settings.modes)
-    modes = source_modes(sources, sensors, settings.modes.n_modes)
-    return ModeLayers(sources, sensors, modes)
+
+    def make() -> Arrays:
+        sources = source_layer(setup.scalp, centre_mm, settings.modes)
+        sensors = sensor_layer(mesh, centre_mm, settings.modes)
+        modes = source_modes(sources, sensors, settings.modes.n_modes)
+        return (
+            *(sources.points_mm, sources.normals, sources.areas_mm2),
+            *(sensors.points_mm, sensors.normals, sensors.areas_mm2),
+            *(modes.moments, modes.from_b, modes.singular_values),
+        )
+
+    found = kept(work, tuple(f"layers.{k}" for k in range(9)), make)
+    return ModeLayers(Layer(*found[:3]), Layer(*found[3:6]), SourceModes(*found[6:]))
 
 
 def table_of_modes(
-    setup: TableSetup, solved: SolvedModes, settings: BuildSettings, report: Report
+    setup: TableSetup,
+    solved: SolvedModes,
+    settings: BuildSettings,
+    report: Report,
+    work: WorkFolder | None = None,
 ) -> EfieldTable:
     """Reduce the modes' fields over the allowed poses and assemble the table."""
     planned = setup.region.planned_head_from_coil
-    modes, sensors = solved.layers.modes, solved.layers.sensors
+    modes, sensors_mm = solved.layers.modes, solved.layers.sensors.points_mm
     poses = _training_poses(setup, settings)
-    training_b = _b_at_sensors(setup.coil, poses, sensors.points_mm, report)
-    basis, project, singular = reduce_modes(
-        solved.efield, modes.from_b, training_b, settings.modes.rank
-    )
-    planned_b = _b_at_sensors(
-        setup.coil, planned[np.newaxis], sensors.points_mm, report
-    )
+
+    def reduced() -> Arrays:
+        training_b = _b_at_sensors(setup.coil, poses, sensors_mm, report)
+        return reduce_modes(
+            solved.efield, modes.from_b, training_b, settings.modes.rank
+        )
+
+    basis, project, singular = kept(work, ("basis", "project", "singular"), reduced)
+    planned_b = _b_at_sensors(setup.coil, planned[np.newaxis], sensors_mm, report)
     planned_field = (basis @ (project @ planned_b)).reshape(-1, 3)
     return EfieldTable(
         name=setup.name,
-        coil=_coil_field(setup.coil, poses, sensors.points_mm),
+        coil=_coil_field(setup.coil, poses, sensors_mm, work),
         region=setup.region,
         roi=setup.roi,
-        sensors_mm=sensors.points_mm,
+        sensors_mm=sensors_mm,
         project=project.astype(np.float32),
         basis=basis.astype(np.float32),
         planned_peak_v_per_m=float(np.linalg.norm(planned_field, axis=1).max()),
@@ -217,16 +251,25 @@ def _b_at_sensors(
     return np.column_stack(columns)
 
 
-def _coil_field(coil: CoilDipoles, poses: F64, sensors_mm: F64) -> CoilField:
+def _coil_field(
+    coil: CoilDipoles, poses: F64, sensors_mm: F64, work: WorkFolder | None
+) -> CoilField:
     """Sample the coil's B wherever a sensor can be in the coil frame."""
-    places = np.stack([transform_points(inverse(pose), sensors_mm) for pose in poses])
-    origin_mm, b = sample_b(
-        coil,
-        low_mm=places.min(axis=(0, 1)) - COIL_GRID_MARGIN_MM,
-        high_mm=places.max(axis=(0, 1)) + COIL_GRID_MARGIN_MM,
-        spacing_mm=COIL_GRID_MM,
+
+    def sampled() -> Arrays:
+        places = np.stack([transform_points(inverse(p), sensors_mm) for p in poses])
+        origin_mm, b = sample_b(
+            coil,
+            low_mm=places.min(axis=(0, 1)) - COIL_GRID_MARGIN_MM,
+            high_mm=places.max(axis=(0, 1)) + COIL_GRID_MARGIN_MM,
+            spacing_mm=COIL_GRID_MM,
+        )
+        return origin_mm, b.astype(np.float64)
+
+    origin_mm, b = kept(work, ("coil-origin", "coil-grid"), sampled)
+    return CoilField(
+        coil.name, origin_mm, COIL_GRID_MM, b.astype(np.float32), coil.winding_mm
     )
-    return CoilField(coil.name, origin_mm, COIL_GRID_MM, b, coil.winding_mm)
 
 
 def _provenance(setup: TableSetup, model: HeadModel) -> Provenance:

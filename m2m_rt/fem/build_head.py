@@ -1,10 +1,9 @@
 """Builds the table of the demo head or of anybody's, for any coil and region."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from m2m_rt.efield import RegionOfInterest
-from m2m_rt.fem.bound import bounded
 from m2m_rt.fem.build import (
     BuildSettings,
     BuiltTable,
@@ -12,11 +11,9 @@ from m2m_rt.fem.build import (
     TableSetup,
     scalp_box,
     scalp_distance,
-    tabulate,
 )
 from m2m_rt.fem.cache import cached_head_mesh
 from m2m_rt.fem.coils import CoilDipoles, demo_coil
-from m2m_rt.fem.direct import head_model
 from m2m_rt.fem.head import (
     DEMO_HEAD_SOURCES,
     HeadSurfaces,
@@ -25,14 +22,8 @@ from m2m_rt.fem.head import (
 )
 from m2m_rt.fem.mesh import HeadMesh
 from m2m_rt.fem.plan import plan_region
-from m2m_rt.fem.reference import with_fem_error
-from m2m_rt.fem.region_mesh import region_mesh
 from m2m_rt.fem.roi import motor_roi
-from m2m_rt.fem.uncertainty import (
-    DEMO_COIL_ERROR,
-    UNKNOWN_COIL_ERROR,
-    estimate_uncertainty,
-)
+from m2m_rt.fem.staged import build_from_setup
 from m2m_rt.units import F64
 
 
@@ -70,10 +61,21 @@ def build_table(
     coil: CoilDipoles | None = None,
 ) -> BuiltTable:
     """Return the table of the demo head's mesh for a coil, the demo coil by default."""
+    setup = setup_over_hand_knob(head, mesh, settings, report, coil)
+    return build_from_setup(setup, mesh, settings, report)
+
+
+def setup_over_hand_knob(
+    head: HeadSurfaces,
+    mesh: HeadMesh,
+    settings: BuildSettings,
+    report: Report,
+    coil: CoilDipoles | None = None,
+) -> TableSetup:
+    """Return what a table of the demo head's motor cortex is about."""
     meshed = MeshedHead(head.name, DEMO_HEAD_SOURCES, mesh, hand_knob_mm(head))
     roi = motor_roi(head, mesh, settings.roi)
-    setup = setup_over_target(meshed, coil or demo_coil(), roi, report)
-    return build_from_setup(setup, mesh, settings, report)
+    return setup_over_target(meshed, coil or demo_coil(), roi, report)
 
 
 def setup_over_target(
@@ -84,37 +86,3 @@ def setup_over_target(
     scalp = scalp_distance(head.mesh)
     region = plan_region(scalp_box(head.mesh, head.target_mm), coil, head.target_mm)
     return TableSetup(head.name, head.made_from, coil, region, roi, scalp)
-
-
-def build_from_setup(
-    setup: TableSetup, base: HeadMesh, settings: BuildSettings, report: Report
-) -> BuiltTable:
-    """Return the table with its bound and errors, and the mesh it was solved on."""
-    coil, roi_mm, mesh = setup.coil, setup.roi.points_mm, base
-    if settings.element_order > 1:
-        mesh = region_mesh(
-            base, roi_mm, coil, setup.region, lambda part: report("finer mesh", part)
-        )
-    report("assembly and factorisation", 0.0)
-    model = head_model(mesh, roi_mm, order=settings.element_order)
-    table = tabulate(setup, model, settings, report)
-    table = bounded(
-        table, model, coil, settings.bound, lambda part: report("direct solves", part)
-    )
-    if settings.element_order > 1:
-        table = with_fem_error(
-            table,
-            model,
-            coil,
-            settings.reference,
-            lambda part: report("reference", part),
-        )
-    report("conductivities", 0.0)
-    uncertainty = estimate_uncertainty(
-        head_model(base, roi_mm),
-        coil,
-        setup.region.planned_head_from_coil,
-        DEMO_COIL_ERROR if coil.name == demo_coil().name else UNKNOWN_COIL_ERROR,
-        lambda part: report("conductivities", part),
-    )
-    return BuiltTable(replace(table, uncertainty=uncertainty), mesh)

@@ -5,22 +5,16 @@ normal dipoles on it (Huygens). B at sensors on the outside of the CSF tells the
 the layer's singular vectors are the modes (Daneshzand 2021, Hasan 2024).
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from m2m_rt.efield import ScalpDistance
 from m2m_rt.fem.coils import SCALE_B
-from m2m_rt.fem.direct import HeadModel
 from m2m_rt.fem.mesh import HeadMesh, outer_boundary
-from m2m_rt.fem.sources import unit_edge_integrals
 from m2m_rt.fem.surfaces import level_set, thin_to_number
 from m2m_rt.fem.tissues import Tissue
 from m2m_rt.units import F64
-
-_EDGES_AT_ONCE = 20_000
-_SOLVES_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,32 +107,6 @@ def source_modes(sources: Layer, sensors: Layer, n_modes: int) -> SourceModes:
     )
 
 
-def mode_fields(
-    model: HeadModel,
-    sources: Layer,
-    modes: SourceModes,
-    progress: Callable[[float], None],
-) -> F64:
-    """Return E at the ROI (3 · n_roi, n_modes) of every mode; takes minutes."""
-    edges = model.elements.edges
-    n_modes = modes.moments.shape[1]
-    loads = np.zeros((model.elements.n_unknowns, n_modes))
-    efield = np.zeros((model.at_roi.from_edges.shape[0], n_modes))
-    load_by_edge, roi_by_edge = model.load.tocsc(), model.at_roi.from_edges.tocsc()
-    for part in _blocks(len(edges), _EDGES_AT_ONCE):
-        each = unit_edge_integrals(
-            model.mesh.nodes_mm[edges[part]], sources.points_mm, sources.normals
-        )
-        integrals = each @ modes.moments
-        loads += load_by_edge[:, part] @ integrals
-        efield += roi_by_edge[:, part] @ integrals
-        progress(0.5 * part.stop / len(edges))
-    for part in _blocks(n_modes, _SOLVES_AT_ONCE):
-        efield[:, part] += model.solve_loads(np.asfortranarray(loads[:, part]))
-        progress(0.5 + 0.5 * part.stop / n_modes)
-    return efield
-
-
 def reduce_modes(
     efield: F64, from_b: F64, training_b: F64, rank: int
 ) -> tuple[F64, F64, F64]:
@@ -157,8 +125,3 @@ def reduce_modes(
     singular = np.sqrt(np.maximum(values[::-1], 0.0))
     basis = fields @ (vectors[:, ::-1][:, :rank] / singular[:rank])
     return basis, (basis.T @ efield) @ from_b, singular
-
-
-def _blocks(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))

@@ -26,7 +26,7 @@ from m2m_rt.fem import (
 from m2m_rt.fem.build import mode_layers, table_of_modes
 from m2m_rt.fem.head_file import read_head_msh
 from m2m_rt.fem.mesh import outer_boundary
-from m2m_rt.fem.modes import mode_fields
+from m2m_rt.fem.mode_blocks import mode_fields
 from m2m_rt.fem.plan import plan_region
 from m2m_rt.fem.simnibs_job import (
     Arrays,

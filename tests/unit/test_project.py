@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-EXTRAS = ("train", "fem", "dev")
+EXTRAS = ("train", "fem", "scale", "dev")
 
 
 def pins() -> dict[str, str]:
