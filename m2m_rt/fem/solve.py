@@ -1,5 +1,6 @@
 """Solving for the potential: one factorisation, blocks of right-hand sides."""
 
+import os
 import weakref
 from typing import Protocol
 
@@ -31,6 +32,9 @@ class PardisoSolver:
         import pypardiso
 
         self._solver = pypardiso.PyPardisoSolver(mtype=SYMMETRIC_POSITIVE_DEFINITE)
+        # Or pypardiso searches the whole environment for MKL at every solver.
+        found = self._solver.libmkl._name  # noqa: SLF001 - ctypes has no other way
+        os.environ.setdefault("PYPARDISO_MKL_RT", found)
         pinned = sparse.csr_matrix(stiffness[1:, 1:])
         self._upper = sparse.triu(pinned, format="csr")
         self._solver.factorize(self._upper)

@@ -100,8 +100,8 @@ def test_further_arguments_and_the_exit_status_pass_through(project: Path) -> No
 
 def test_changed_pins_are_installed_and_held_extras_kept(project: Path) -> None:
     change_pins(project)
-    assert "installing m2m_rt[dev,fem,train]" in start(project, "demo").stdout
-    assert stamp(project)["extras"] == ["dev", "fem", "train"]
+    assert "installing m2m_rt[dev,fem,scale,train]" in start(project, "demo").stdout
+    assert stamp(project)["extras"] == ["dev", "fem", "scale", "train"]
 
 
 def test_an_interrupted_installation_starts_over(project: Path) -> None:
