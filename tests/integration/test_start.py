@@ -28,7 +28,7 @@ version = "0.1"
 BACKEND = """\
 import pathlib, zipfile
 HEAD = "Metadata-Version: 2.1\\nName: m2m_rt\\nVersion: 0.1\\n"
-EXTRAS = "".join(f"Provides-Extra: {e}\\n" for e in ("dev", "fem", "train"))
+EXTRAS = "".join(f"Provides-Extra: {e}\\n" for e in ("dev", "fem", "scale", "train"))
 WHEEL = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     needs = pathlib.Path("needs.txt").read_text()
