@@ -70,12 +70,12 @@ def test_a_rigs_streams_are_checked_one_line_each(
     assert cli.main(arguments) == 0
     said = [line.split(",")[0] for line in capsys.readouterr().out.splitlines()]
     assert said == ["emg: ok", "pose: ok", "stimulator: ok"]
-    rig.write_text(RIG.replace("5000.0", "1000.0"))
+    rig.write_text(RIG.replace("5000.0", "4000.0"))
     assert cli.main(arguments) == 2
     (fault,) = [
         line for line in capsys.readouterr().err.splitlines() if line.startswith("m2m:")
     ]
-    assert fault.endswith("emg.fs_hz: found 5000 Hz in stream rig-amp, expected 1000")
+    assert fault.endswith("emg.fs_hz: found 5000 Hz in stream rig-amp, expected 4000")
     assert len(senders) == 3
 
 
