@@ -48,8 +48,13 @@ def replay(
 ) -> None:
     """Summarise a recorded session, or check that it is reproduced exactly."""
     from m2m_rt.adapters.session_folder import SessionFolder
+    from m2m_rt.app.threads import restore_numeric_settings
 
     folder = SessionFolder.open(session)
+    recorded = folder.settings().get("versions")
+    if isinstance(recorded, dict):
+        # Before anything loads numpy, which reads them once.
+        restore_numeric_settings(recorded)
     if rebuild_trials:
         _rebuild_trials(folder)
     if check:

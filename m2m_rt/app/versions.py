@@ -2,13 +2,12 @@
 
 import hashlib
 import importlib.metadata
-import os
 import platform
 from pathlib import Path
 
 import pylsl
 
-from m2m_rt.app.threads import THREAD_LIMITS
+from m2m_rt.app.threads import numeric_settings
 
 COMPUTING = ("numpy", "scipy", "numba", "llvmlite", "onnxruntime", "msgspec", "pylsl")
 """Packages that recorded answers depend on, or that brought the data."""
@@ -17,7 +16,8 @@ COMPUTING = ("numpy", "scipy", "numba", "llvmlite", "onnxruntime", "msgspec", "p
 def versions() -> dict[str, str]:
     """Return the versions of Python, the machine, liblsl and the computing packages.
 
-    The limits of threads that are set belong to it: sums depend on their number.
+    The settings of numpy's libraries belong to it: the last bits of sums depend on
+    them.
     """
     packages = {name: importlib.metadata.version(name) for name in COMPUTING}
     return {
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "liblsl": str(pylsl.library_version()),
         **packages,
-        **{name: os.environ[name] for name in THREAD_LIMITS if name in os.environ},
+        **numeric_settings(),
     }
 
 

@@ -1,7 +1,10 @@
 """`m2m demo` as a user runs it: one real session, its report, and its exact replay."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +119,16 @@ def test_the_session_folder_is_complete(demo: Demo) -> None:
 
 def test_every_deciding_daemon_is_reproduced_byte_for_byte(demo: Demo) -> None:
     assert main(["replay", str(demo.root), "--check"]) == 0
+
+
+def test_it_is_reproduced_whatever_kernels_the_shell_asks_numpy_for(demo: Demo) -> None:
+    command = [sys.executable, "-m", "m2m_rt.app.cli", "replay", str(demo.root)]
+    environment = {**os.environ, "OPENBLAS_CORETYPE": "Prescott"}
+    ended = subprocess.run(
+        [*command, "--check"], env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "reproduced exactly" in ended.stdout
 
 
 def test_one_flipped_bit_of_the_emg_is_named(demo: Demo, tmp_path: Path) -> None:
