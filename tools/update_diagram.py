@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from m2m_rt.app.diagram import daemon_diagram
+from m2m_rt.errors import DataError
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN = "<!-- made by tools/update_diagram.py -->\n```mermaid\n"
@@ -14,9 +15,17 @@ END = "\n```\n<!-- end -->"
 
 
 def with_diagram(text: str) -> str:
-    """Return a README's text with the present diagram in it."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    """Return a README's text with the present diagram in it.
+
+    Raises
+    ------
+    DataError
+        If the text has no place for it.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise DataError(f"{README}: no place for the diagram")
     return f"{before}{BEGIN}{daemon_diagram()}{END}{after}"
 
 
