@@ -1,6 +1,7 @@
 """One computing thread a process: set before numpy loads, or it is too late."""
 
 import os
+import sys
 from collections.abc import Mapping
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -30,8 +31,11 @@ def restore_numeric_settings(recorded: Mapping[str, str]) -> None:
     """Set numpy's libraries as they were recorded: those not recorded were not set.
 
     A session replays byte for byte only with the kernels that it ran with, whatever
-    the shell says that replays it.
+    the shell says that replays it. Where numpy is loaded it is too late, and nothing is
+    changed for the processes that this one starts.
     """
+    if "numpy" in sys.modules:
+        return
     for name in (*THREAD_LIMITS, *KERNEL_CHOICES):
         if name in recorded:
             os.environ[name] = recorded[name]
