@@ -27,6 +27,9 @@ COMMAND_MODULES = (
     "cli_files",
     "cli_register",
     "cli_train",
+    "cli_fit",
+    "cli_bench",
+    "cli_study",
 )
 """Modules of m2m_rt.app with `register(app)`, in the order of the help page."""
 

@@ -21,7 +21,10 @@ PACKAGES = sorted(
     for module in pkgutil.iter_modules(m2m_rt.__path__)
     if module.ispkg
 )
-NOT_IN_REAL_TIME = ("torch", "sklearn", "m2m_rt.fem", "m2m_rt.nets")
+NOT_IN_REAL_TIME = (
+    *("torch", "sklearn"),
+    *("m2m_rt.fem", "m2m_rt.nets", "m2m_rt.studies"),
+)
 REAL_TIME_DAEMONS = ("acquired", "posed", "predictd", "recordd", "served")
 
 

@@ -1,0 +1,1 @@
+"""Offline studies behind `m2m study …`: which model predicts best, and how surely."""
