@@ -35,7 +35,9 @@ def build_node(daemon: str, folder: SessionFolder) -> Node:
         case "acquired":
             return AcquireNode(_acquire_settings(config))
         case "posed":
-            return PoseNode(config.rig.pose.limits)
+            pose = config.rig.pose
+            planned = config.planned_head_from_coil
+            return PoseNode(pose.limits, pose.registration, planned)
         case "predictd":
             return _predict_node(config, folder)
         case "traind":

@@ -3,6 +3,7 @@
 from m2m_rt.nodes.acquire import AcquireNode
 from m2m_rt.nodes.acquire_settings import AcquireSettings
 from m2m_rt.nodes.pose import PoseNode
+from m2m_rt.nodes.pose_registration import PoseRegistration
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
 from m2m_rt.nodes.predict import PredictNode
 from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
@@ -13,6 +14,7 @@ __all__ = [
     "AcquireSettings",
     "PoseFault",
     "PoseNode",
+    "PoseRegistration",
     "PoseSettings",
     "PredictFault",
     "PredictNode",

@@ -1,4 +1,7 @@
-"""When a pose may be used, and the words for why it may not."""
+"""When a pose may be used, and the words for why it may not.
+
+Poses that are physically wrong have a `geometry.PhysicalFault` as their reason.
+"""
 
 from enum import StrEnum
 from typing import Annotated
@@ -18,9 +21,6 @@ class PoseFault(StrEnum):
     """Neither 7 nor 16 numbers."""
 
     QUATERNION_NOT_UNIT = "quaternion_not_unit"
-    NOT_RIGID = "not_rigid"
-    """Shear, scale, reflection, or a last row that is not 0 0 0 1."""
-
     OUT_OF_RANGE = "out_of_range"
     """Farther from the head than a navigator sees."""
 
@@ -72,3 +72,24 @@ class PoseSettings(
 
     max_distance_mm: Annotated[float, Meta(gt=0)] = 1000.0
     """From the head frame's origin."""
+
+    max_head_distance_mm: Annotated[float, Meta(gt=0)] = 400.0
+    """From the middle of the head; a coil farther off is not at this head at all."""
+
+    near_head_distance_mm: Annotated[float, Meta(gt=0)] = 150.0
+    """From the middle of the head: nearer, about 5 cm from the scalp, the coil is held
+    to the head, so that its side and directions must be right."""
+
+    min_head_distance_mm: Annotated[float, Meta(gt=0)] = 50.0
+    """From the middle of the head; a coil nearer would be inside."""
+
+    max_tilt_deg: Annotated[float, Meta(gt=0, lt=90)] = 60.0
+    """Of the z axis from the direction to the middle of the head."""
+
+    handle_prolongation: tuple[float, float, float] | None = None
+    """Roughly where the y axis points, head frame, such as [0, 1, 0] for a handle that
+    points backwards; None where coils are turned all ways."""
+
+    wrong_poses: Annotated[int, Meta(gt=0)] = 100
+    """So many poses in a row that are physically wrong are said, once, with the
+    probable cause."""
