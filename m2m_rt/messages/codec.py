@@ -24,6 +24,7 @@ from m2m_rt.messages.schema import (
     ModelPromoted,
     Prediction,
     PredictionEcho,
+    PromotionRefused,
     PulseFired,
     SessionEvent,
     StimulatorState,
@@ -53,6 +54,7 @@ AnyMessage = (
     | Prediction
     | Trial
     | ModelPromoted
+    | PromotionRefused
     | FitJudged
     | SessionEvent
     | Health

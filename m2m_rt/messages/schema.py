@@ -195,6 +195,21 @@ class ModelPromoted(Message, frozen=True, tag="model_promoted.v1"):
     reason: str
 
 
+class PromotionRefused(Message, frozen=True, tag="promotion_refused.v1"):
+    """The predicting side did not take a promoted model; the one before stays."""
+
+    model_hash: str
+    """The one that is not used."""
+
+    generation: int
+    """Of the promotion."""
+
+    kept_hash: str
+    """The model that is in use."""
+
+    reason: str
+
+
 class FitJudged(Message, frozen=True, tag="fit_judged.v1"):
     """What became of a refit: used or not, and why."""
 

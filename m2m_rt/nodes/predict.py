@@ -11,6 +11,7 @@ from m2m_rt.messages import (
     ModelPromoted,
     Prediction,
     PredictionEcho,
+    PromotionRefused,
     PulseFired,
     SessionEvent,
     SessionEventKind,
@@ -159,8 +160,13 @@ class PredictNode:
             self._forecaster.switch(promoted.model_hash)
         except ModelRefused as err:
             # The last good model stays; every prediction names the one it is from.
-            reason = f"generation {promoted.generation} not used: {err}"
-            yield StreamGap(t_ns=now_ns, stream="model", n_lost=0, reason=reason)
+            yield PromotionRefused(
+                t_ns=now_ns,
+                model_hash=promoted.model_hash,
+                generation=promoted.generation,
+                kept_hash=self._forecaster.model_hash,
+                reason=str(err),
+            )
 
     def _mark_last_bad(self) -> Iterable[Trial]:
         trial = self._trials.mark_last_bad()
