@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pylsl
 
-from m2m_rt.adapters.lsl_inlet import FIND_WAIT_S, LslSource, message_ns
+from m2m_rt.adapters.lsl_inlet import FIND_WAIT_S, LslSource, message_ns, pull_samples
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.adapters.stream_header import StreamHeader, require_channels
 from m2m_rt.errors import ConfigError
@@ -29,8 +29,6 @@ POSE_CHANNELS = {
     16: tuple(f"m{row}{column}" for row in range(4) for column in range(4)),
 }
 """Labels by number of channels; the 16 are row-major."""
-
-_LARGEST_PULL = 64
 
 
 class PoseReader:
@@ -65,16 +63,13 @@ class PoseReader:
 
     def pull(self, inlet: pylsl.StreamInlet, wait_s: float) -> list[Message]:
         """Return every pose that has arrived."""
-        rows, stamps_s = inlet.pull_chunk(
-            timeout=wait_s, max_samples=_LARGEST_PULL, min_samples=1, as_numpy=True
-        )
         return [
             PoseReceived(
                 t_ns=message_ns(stamp_s),
                 values=pack_f64(row.astype(np.float64)),
-                device_s=float(stamp_s),
+                device_s=stamp_s,
             )
-            for row, stamp_s in zip(rows, stamps_s, strict=True)
+            for row, stamp_s in pull_samples(inlet, wait_s)
         ]
 
 
