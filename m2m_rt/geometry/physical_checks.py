@@ -108,6 +108,13 @@ def pose_findings(
     if fault is not None:
         expected = "a rotation and a shift in mm"
         return (_finding(PhysicalFault.NOT_RIGID, fault, expected),)
+    return placement_findings(head_from_coil, head)
+
+
+def placement_findings(
+    head_from_coil: F64, head: HeadExpectation
+) -> tuple[PoseFinding, ...]:
+    """Return the same of a pose that is known to be rigid."""
     centre_mm = head_from_coil[:3, 3]
     findings = tuple(_distance_findings(centre_mm, head))
     if np.linalg.norm(centre_mm - head.centre_mm) > head.near_distance_mm:
@@ -116,8 +123,24 @@ def pose_findings(
         *findings,
         *_side_findings(centre_mm, head),
         *_facing_findings(head_from_coil, head),
-        *_handle_findings(head_from_coil[:3, 1], head),
+        *handle_findings(head_from_coil, head),
     )
+
+
+def handle_findings(
+    head_from_coil: F64, head: HeadExpectation
+) -> tuple[PoseFinding, ...]:
+    """Return whether a rigid pose's handle points elsewhere than it is meant to."""
+    if head.handle_prolongation is None:
+        return ()
+    angle_deg = _angle(_cosine(head_from_coil[:3, 1], head.handle_prolongation))
+    if angle_deg <= head.max_handle_deg:
+        return ()
+    is_reversed = angle_deg >= 180.0 - head.max_handle_deg
+    sideways = PhysicalFault.HANDLE_SIDEWAYS
+    fault = PhysicalFault.HANDLE_REVERSED if is_reversed else sideways
+    found = f"y axis {angle_deg:.0f}° from the handle's prolongation as it is meant"
+    return (_finding(fault, found, f"at most {head.max_handle_deg:g}°"),)
 
 
 def field_findings(
@@ -192,19 +215,6 @@ def _facing_findings(
     fault = PhysicalFault.FACES_AWAY if away else PhysicalFault.FACES_SIDEWAYS
     found = f"z axis {tilt_deg:.0f}° from the direction to the head's centre"
     yield _finding(fault, found, f"at most {head.max_tilt_deg:g}°")
-
-
-def _handle_findings(y_axis: F64, head: HeadExpectation) -> Iterator[PoseFinding]:
-    if head.handle_prolongation is None:
-        return
-    angle_deg = _angle(_cosine(y_axis, head.handle_prolongation))
-    if angle_deg <= head.max_handle_deg:
-        return
-    is_reversed = angle_deg >= 180.0 - head.max_handle_deg
-    sideways = PhysicalFault.HANDLE_SIDEWAYS
-    fault = PhysicalFault.HANDLE_REVERSED if is_reversed else sideways
-    found = f"y axis {angle_deg:.0f}° from the stated prolongation"
-    yield _finding(fault, found, f"at most {head.max_handle_deg:g}°")
 
 
 def _cosine(a: F64, b: F64) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from m2m_rt.geometry.image_spaces import RAS_FROM_LPS
 from m2m_rt.geometry.navigator_space import (
     MM_PER_UNIT,
     NavigatorSpace,
@@ -17,8 +18,8 @@ _OF_THE_MATRIX = {
     PhysicalFault.LEFT_HANDED: "a mirrored frame: one sign too few from LPS to RAS, or "
     "a flipped image axis",
     PhysicalFault.NOT_RIGID: "a scale or shear in what the navigator sends",
-    PhysicalFault.HANDLE_REVERSED: "the handle's sign: y points away from the handle, "
-    "along its prolongation",
+    PhysicalFault.HANDLE_REVERSED: "the handle's sign (y points away from the handle, "
+    "along its prolongation), or a coil turned on purpose",
 }
 _OF_THE_COIL = {
     PhysicalFault.FACES_AWAY: "the coil's calibration, or a coil upside down",
@@ -60,6 +61,15 @@ def _better_readings(
         turned = replace(space, head_from_frame=inverse(space.head_from_frame))
         if is_plausible(sent, turned, head):
             yield "the registration: inverted there is no fault"
+    if is_plausible(sent, _turned_from_lps(space), head):
+        yield "the frame: turned from LPS to RAS there is no fault"
     for unit, mm_per_unit in MM_PER_UNIT.items():
         if is_plausible(sent, replace(space, mm_per_unit=mm_per_unit), head):
             yield f"the unit: read as {unit} there is no fault"
+
+
+def _turned_from_lps(space: NavigatorSpace) -> NavigatorSpace:
+    """Return the space whose coordinates are LPS where they were taken for RAS."""
+    given = space.head_from_frame
+    turned = RAS_FROM_LPS if given is None else given @ RAS_FROM_LPS
+    return replace(space, head_from_frame=turned)

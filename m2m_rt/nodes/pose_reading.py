@@ -1,7 +1,7 @@
 """A navigator's numbers to a pose of the coil on the head, or why they are none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,9 +9,10 @@ from m2m_rt.geometry import (
     HeadExpectation,
     PhysicalFault,
     Rows,
+    handle_findings,
     head_from_coil_of_navigator,
     matrix_from_quaternion,
-    pose_findings,
+    placement_findings,
     probable_cause,
     rigid_fault,
 )
@@ -58,11 +59,15 @@ class PoseReading:
         self._settings = settings
         self._is_converted = registration != PoseRegistration()
         self._space = registration.space
-        self._head = (
-            None
-            if planned_head_from_coil is None
-            else _expectation(np.array(planned_head_from_coil), settings)
-        )
+        self._head: HeadExpectation | None = None
+        self._as_planned: HeadExpectation | None = None  # its handle, too
+        if planned_head_from_coil is not None:
+            planned = np.array(planned_head_from_coil)
+            head = _expectation(planned, settings)
+            stated, meant = head.handle_prolongation, planned[:3, 1]
+            handle = meant if stated is None else stated
+            self._head = head
+            self._as_planned = replace(head, handle_prolongation=handle)
 
     def read(self, values: F64) -> ReadPose:
         """Return the pose in 7 or 16 numbers, NaN for a coil that is not seen."""
@@ -89,23 +94,36 @@ class PoseReading:
         return head_from_coil_of_navigator(sent, self._space)
 
     def _judged(self, head_from_coil: F64, sent: F64) -> ReadPose:
-        head = self._head
-        if head is None:
+        if self._head is None:
             return ReadPose(head_from_coil)
-        findings = pose_findings(head_from_coil, head)
+        findings = placement_findings(head_from_coil, self._head)
         if not findings:
-            return ReadPose(head_from_coil, is_held=_is_near(head_from_coil, head))
+            return self._right(head_from_coil, sent)
         first = findings[0]
         if first.fault is PhysicalFault.TOO_FAR:  # put down, as like as not
             return ReadPose(_NOWHERE, first.fault)
         doubt = self._doubt(first.fault, str(first), sent)
         return ReadPose(_NOWHERE, first.fault, doubt)
 
+    def _right(self, head_from_coil: F64, sent: F64) -> ReadPose:
+        """Return a valid pose; a handle against the plan is a doubt, not a fault.
+
+        A coil may be turned on purpose, and a wrong sign shows in no field's strength.
+        """
+        head = self._as_planned
+        if head is None or not _is_near(head_from_coil, head):
+            return ReadPose(head_from_coil)
+        for finding in handle_findings(head_from_coil, head):
+            if finding.fault is PhysicalFault.HANDLE_REVERSED:
+                doubt = self._doubt(finding.fault, str(finding), sent)
+                return ReadPose(head_from_coil, doubt=doubt)
+        return ReadPose(head_from_coil, is_held=True)
+
     def _doubt(
         self, fault: PhysicalFault, found: str, sent: F64
     ) -> Callable[[], str] | None:
         """Return what says the probable cause, worked out only when it is asked for."""
-        head = self._head
+        head = self._as_planned
         if head is None:
             return None
 

@@ -88,7 +88,8 @@ class PoseSettings(
 
     handle_prolongation: tuple[float, float, float] | None = None
     """Roughly where the y axis points, head frame, such as [0, 1, 0] for a handle that
-    points backwards; None where coils are turned all ways."""
+    points backwards: held to. None: any direction is valid, but one against the table's
+    planned pose is said."""
 
     wrong_poses: Annotated[int, Meta(gt=0)] = 100
     """So many poses in a row that are physically wrong are said, once, with the

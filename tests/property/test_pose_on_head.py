@@ -190,7 +190,7 @@ def sent_by(registration: PoseRegistration, pose: F64 = PLANNED) -> F64:
             PLANNED,
             BRAINSIGHT,
             "faces_away",
-            "the convention: read as simnibs or softaxic or visor2",
+            "the convention: read as simnibs or visor2 or cunibs",
         ),
         (
             sent_by(PoseRegistration(convention=CoilConvention.LOCALITE_RAS)),
@@ -205,6 +205,12 @@ def sent_by(registration: PoseRegistration, pose: F64 = PLANNED) -> F64:
             "the registration: inverted there is no fault",
         ),
         (scaled(PLANNED, 1e-3), AS_SENT, "wrong_unit", "the unit: read as m"),
+        (
+            np.diag((-1.0, -1.0, 1.0, 1.0)) @ PLANNED,
+            AS_SENT,
+            "wrong_side",
+            "the frame: turned from LPS to RAS there is no fault",
+        ),
         (over(OTHER_SIDE), AS_SENT, "wrong_side", "probably the registration"),
         (
             np.diag((-1.0, 1.0, 1.0, 1.0)) @ PLANNED,
@@ -228,10 +234,17 @@ def test_probable_cause_is_named(
     assert cause in event
 
 
-def test_a_reversed_handle_is_a_matter_of_its_sign() -> None:
-    outputs = said(node_of(WITH_HANDLE), [PLANNED @ turned(0.0, 0.0, 180.0)] * 20)
+@pytest.mark.parametrize(
+    ("limits", "reason"), [(WITH_HANDLE, "handle_reversed"), (TWENTY, "")]
+)
+def test_a_reversed_handle_is_said_and_not_valid_only_where_it_is_stated(
+    limits: PoseSettings, reason: str
+) -> None:
+    outputs = said(node_of(limits), [PLANNED @ turned(0.0, 0.0, 180.0)] * 20)
     (event,) = events(outputs)
+    assert event.startswith("20 poses in a row: handle_reversed: found y axis 180°")
     assert "the handle's sign" in event
+    assert set(reasons(outputs)) == {reason}
 
 
 kinds = st.sampled_from(
