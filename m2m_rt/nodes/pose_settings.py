@@ -3,6 +3,7 @@
 Poses that are physically wrong have a `geometry.PhysicalFault` as their reason.
 """
 
+import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -94,3 +95,16 @@ class PoseSettings(
     wrong_poses: Annotated[int, Meta(gt=0)] = 100
     """So many poses in a row that are physically wrong are said, once, with the
     probable cause."""
+
+    def __post_init__(self) -> None:
+        """Refuse distances out of order, and a handle that points nowhere."""
+        least_mm, near_mm = self.min_head_distance_mm, self.near_head_distance_mm
+        if not least_mm < near_mm <= self.max_head_distance_mm:
+            raise ValueError(
+                "min_head_distance_mm < near_head_distance_mm ≤ max_head_distance_mm "
+                f"must hold, found {least_mm:g}, {near_mm:g}, "
+                f"{self.max_head_distance_mm:g}"
+            )
+        handle = self.handle_prolongation
+        if handle is not None and not 1e-6 < math.hypot(*handle) < math.inf:
+            raise ValueError(f"handle_prolongation has no direction: {list(handle)}")

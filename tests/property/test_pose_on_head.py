@@ -1,5 +1,7 @@
 """A coil that cannot be where the navigator says is not valid, and it is said why."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -258,3 +260,19 @@ def test_a_replay_says_the_same_bytes(runs: list[tuple[F64, int]]) -> None:
     poses = [pose for pose, n in runs for _ in range(n)]
     first, second = (said(node_of(), poses) for _ in range(2))
     assert list(map(encode, first)) == list(map(encode, second))
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"handle_prolongation": (0.0, 0.0, 0.0)}, "has no direction"),
+        ({"handle_prolongation": (float("nan"), 0.0, 0.0)}, "has no direction"),
+        ({"near_head_distance_mm": 40.0}, "found 50, 40, 400"),
+        ({"max_head_distance_mm": 100.0}, "found 50, 150, 100"),
+    ],
+)
+def test_limits_that_contradict_each_other_are_refused(
+    limits: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        PoseSettings(**limits)
