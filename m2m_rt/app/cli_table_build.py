@@ -1,0 +1,83 @@
+"""`m2m table build`: a head, a coil and a region become a table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m2m_rt.app.cli_table_info import description
+from m2m_rt.app.cli_table_shared import CacheOption, progress, say
+from m2m_rt.app.table_path import tables_folder
+
+HeadOption = Annotated[
+    str,
+    typer.Option(
+        help="`demo`, a .msh file, a SimNIBS m2m_ folder, or a NIfTI of labels."
+    ),
+]
+CoilOption = Annotated[
+    str,
+    typer.Option(help="demo-figure8, round, double-cone, or a .ccd or .tcd file."),
+]
+RoiOption = Annotated[str, typer.Option(help="motor, box, patch[:mm] or cortex.")]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(help="x,y,z in mm: the place in the cortex to stimulate."),
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option("--max-memory", metavar="GB", min=0.1, help="Of each process."),
+]
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Solve on a Dask scheduler's workers, or on `local:N` processes.",
+    ),
+]
+
+
+def register(table: typer.Typer) -> None:
+    """Add `m2m table build`."""
+    table.command("build")(build)
+
+
+def build(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    head: HeadOption = "demo",
+    coil: CoilOption = "demo-figure8",
+    roi: RoiOption = "motor",
+    target: TargetOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the table.")] = None,
+    cache: CacheOption = None,
+    simnibs_job: Annotated[
+        Path | None, typer.Option(help="Write what SimNIBS is to solve, and stop.")
+    ] = None,
+    from_simnibs: Annotated[
+        Path | None, typer.Option(help="Finish from tools/simnibs_table.py's fields.")
+    ] = None,
+    max_memory: MemoryOption = None,
+    dask: DaskOption = None,
+) -> None:
+    """Build a head's table by finite elements: minutes, offline, no network.
+
+    A build that was killed goes on from its last block when it is called again.
+    """
+    from m2m_rt.app.table_build import BuildRequest, run_build, target_of
+    from m2m_rt.fem import default_cache_folder
+
+    request = BuildRequest(
+        head=head,
+        coil=coil,
+        roi=roi,
+        target_mm=target_of(target),
+        folder=out or tables_folder() / Path(head).stem,
+        cache=cache or default_cache_folder(),
+        simnibs_job=simnibs_job,
+        from_simnibs=from_simnibs,
+        max_memory_gb=max_memory,
+        dask=dask,
+    )
+    with progress() as report:
+        table = run_build(request, report)
+    if table is not None:
+        say(description(table), None)
