@@ -7,7 +7,7 @@ import typer
 
 from m2m_rt.app.cli_table_info import description
 from m2m_rt.app.cli_table_shared import CacheOption, progress, say
-from m2m_rt.app.table_path import tables_folder
+from m2m_rt.app.table_path import table_path
 
 HeadOption = Annotated[
     str,
@@ -16,8 +16,15 @@ HeadOption = Annotated[
     ),
 ]
 CoilOption = Annotated[
-    str,
-    typer.Option(help="demo-figure8, round, double-cone, or a .ccd or .tcd file."),
+    list[str] | None,
+    typer.Option(
+        help="demo-figure8 (the default), round, double-cone, or a .ccd or .tcd file; "
+        "several times for a table each, their modes solved once."
+    ),
+]
+LikeOption = Annotated[
+    str | None,
+    typer.Option(metavar="TABLE", help="Take a table's mesh and region, no head's."),
 ]
 RoiOption = Annotated[str, typer.Option(help="motor, box, patch[:mm] or cortex.")]
 TargetOption = Annotated[
@@ -35,6 +42,12 @@ DaskOption = Annotated[
         help="Solve on a Dask scheduler's workers, or on `local:N` processes.",
     ),
 ]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for the table; for several, the folder that theirs are in."
+    ),
+]
 
 
 def register(table: typer.Typer) -> None:
@@ -44,10 +57,11 @@ def register(table: typer.Typer) -> None:
 
 def build(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     head: HeadOption = "demo",
-    coil: CoilOption = "demo-figure8",
+    like: LikeOption = None,
+    coil: CoilOption = None,
     roi: RoiOption = "motor",
     target: TargetOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the table.")] = None,
+    out: OutOption = None,
     cache: CacheOption = None,
     simnibs_job: Annotated[
         Path | None, typer.Option(help="Write what SimNIBS is to solve, and stop.")
@@ -58,19 +72,21 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
     max_memory: MemoryOption = None,
     dask: DaskOption = None,
 ) -> None:
-    """Build a head's table by finite elements: minutes, offline, no network.
+    """Build a head's tables by finite elements: minutes, offline, no network.
 
     A build that was killed goes on from its last block when it is called again.
     """
-    from m2m_rt.app.table_build import BuildRequest, run_build, target_of
+    from m2m_rt.app.table_build import run_build
+    from m2m_rt.app.table_request import DEFAULT_COIL, BuildRequest, target_of
     from m2m_rt.fem import default_cache_folder
 
     request = BuildRequest(
         head=head,
-        coil=coil,
+        like=None if like is None else table_path(like),
+        coils=tuple(coil or (DEFAULT_COIL,)),
         roi=roi,
         target_mm=target_of(target),
-        folder=out or tables_folder() / Path(head).stem,
+        out=out,
         cache=cache or default_cache_folder(),
         simnibs_job=simnibs_job,
         from_simnibs=from_simnibs,
@@ -78,6 +94,6 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
         dask=dask,
     )
     with progress() as report:
-        table = run_build(request, report)
-    if table is not None:
+        tables = run_build(request, report)
+    for table in tables:
         say(description(table), None)

@@ -19,8 +19,8 @@ from m2m_rt.fem.build import (
 )
 from m2m_rt.fem.build_head import (
     MeshedHead,
-    build_demo_table,
-    build_table,
+    setup_for_coil,
+    setup_like,
     setup_over_hand_knob,
     setup_over_target,
 )
@@ -68,6 +68,7 @@ from m2m_rt.fem.mesh import (
 from m2m_rt.fem.mesh_file import read_mesh, write_mesh
 from m2m_rt.fem.modes import ModeSettings
 from m2m_rt.fem.notices import write_notices
+from m2m_rt.fem.plan import RegionLimits
 from m2m_rt.fem.quality import QualityReport, quality_report
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
 from m2m_rt.fem.reference import ReferenceErrors, ReferenceSettings, reference_errors
@@ -89,7 +90,7 @@ from m2m_rt.fem.solve import (
 )
 from m2m_rt.fem.sources import coil_edge_integrals, unit_edge_integrals
 from m2m_rt.fem.sphere import SPHERE_CELLS, SphereError, convergence_rate, sphere_errors
-from m2m_rt.fem.staged import build_from_setup
+from m2m_rt.fem.staged import HeadBuild, build_for_coils, build_from_setup
 from m2m_rt.fem.tissues import (
     CONDUCTIVITIES_S_PER_M,
     Occupancies,
@@ -114,6 +115,7 @@ __all__ = [
     "FieldAtRoi",
     "FigureEightSettings",
     "FiniteElements",
+    "HeadBuild",
     "HeadMesh",
     "HeadModel",
     "HeadSurfaces",
@@ -130,6 +132,7 @@ __all__ = [
     "QualityReport",
     "ReferenceErrors",
     "ReferenceSettings",
+    "RegionLimits",
     "RoiSettings",
     "SolvedErrors",
     "SphereError",
@@ -141,9 +144,8 @@ __all__ = [
     "adapted_mesh",
     "bounded",
     "box_roi",
-    "build_demo_table",
+    "build_for_coils",
     "build_from_setup",
-    "build_table",
     "cached_head_mesh",
     "cached_label_mesh",
     "check_table",
@@ -193,6 +195,8 @@ __all__ = [
     "region_mesh",
     "round_coil",
     "sample_b",
+    "setup_for_coil",
+    "setup_like",
     "setup_over_hand_knob",
     "setup_over_target",
     "solved_by_simnibs",

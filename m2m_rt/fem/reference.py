@@ -1,7 +1,7 @@
 """A table's finite elements against a solution on a finer mesh."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,6 +64,17 @@ def reference_errors(
     Takes a minute or more a pose, and about 6 GB.
     """
     finer = reference_model(model.mesh, roi_points_mm)
+    return errors_against(model, finer, coil, poses, progress)
+
+
+def errors_against(
+    model: HeadModel,
+    finer: HeadModel,
+    coil: CoilDipoles,
+    poses: F64,
+    progress: Callable[[float], None] = lambda _: None,
+) -> ReferenceErrors:
+    """Return how far a model is from a finer one at poses (n, 4, 4)."""
     rel_l2, pointwise, peaks = [], [], []
     for k, pose in enumerate(poses):
         own = direct_fields(model, coil, pose[np.newaxis])[0]
@@ -77,18 +88,24 @@ def reference_errors(
     return ReferenceErrors(np.array(rel_l2), np.array(pointwise), np.array(peaks))
 
 
-def with_fem_error(
+def fem_error(
     table: EfieldTable,
-    model: HeadModel,
+    models: tuple[HeadModel, HeadModel],
     coil: CoilDipoles,
     settings: ReferenceSettings,
     progress: Callable[[float], None] = lambda _: None,
-) -> EfieldTable:
-    """Return the table with its finite elements' median error at random poses."""
+) -> float:
+    """Return the median error at random poses of a table's elements.
+
+    Parameters
+    ----------
+    models
+        The table's own, and that of `reference_model`.
+    """
     rng = np.random.default_rng(settings.seed)
     poses = held_out_poses(table, settings.n_poses, rng)
-    found = reference_errors(model, table.roi.points_mm, coil, poses, progress)
-    return replace(table, fem_rel_error=float(np.median(found.rel_l2)))
+    found = errors_against(*models, coil, poses, progress)
+    return float(np.median(found.rel_l2))
 
 
 def reference_model(mesh: HeadMesh, roi_points_mm: F64) -> HeadModel:

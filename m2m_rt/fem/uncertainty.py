@@ -1,7 +1,7 @@
 """What a table's field would change by if conductivities or the coil were others."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,19 +45,43 @@ def estimate_uncertainty(
     coil_error
         Relative error of the coil's B, and where the figure comes from.
     """
-    pose = planned_head_from_coil[np.newaxis]
-    reference = direct_fields(model, coil, pose)
-    changes: dict[str, float] = {}
+    (changes,) = conductivity_errors(model, [(coil, planned_head_from_coil)], progress)
+    return uncertainty_of(changes, coil_error)
+
+
+def conductivity_errors(
+    model: HeadModel,
+    coils: Sequence[tuple[CoilDipoles, F64]],
+    progress: Callable[[float], None] = lambda _: None,
+) -> F64:
+    """Return the larger change (n_coils, n_tissues) of each coil's field at its pose.
+
+    Each change of a conductivity is factorised once for all coils.
+    """
+
+    def fields(of: HeadModel) -> F64:
+        each = [direct_fields(of, coil, pose[np.newaxis])[0] for coil, pose in coils]
+        return np.stack(each).reshape(len(coils), -1)
+
+    reference = fields(model)
+    size = np.linalg.norm(reference, axis=1)
+    errors = np.zeros((len(coils), len(CONDUCTIVITIES_S_PER_M)))
     cases = list(_cases())
     for k, (tissue, factor) in enumerate(cases):
-        field = direct_fields(_changed(model, tissue, factor), coil, pose)
-        change = np.linalg.norm(field - reference) / np.linalg.norm(reference)
-        name = tissue.name.lower()
-        changes[name] = max(float(change), changes.get(name, 0.0))
+        away = fields(_changed(model, tissue, factor)) - reference
+        column = list(CONDUCTIVITIES_S_PER_M).index(tissue)
+        change = np.linalg.norm(away, axis=1) / size
+        errors[:, column] = np.maximum(errors[:, column], change)
         progress((k + 1) / len(cases))
+    return errors
+
+
+def uncertainty_of(changes: F64, coil_error: tuple[float, str]) -> Uncertainty:
+    """Return the uncertainty of changes by tissue and a coil's error."""
+    names = [tissue.name.lower() for tissue in CONDUCTIVITIES_S_PER_M]
     return Uncertainty(
         conductivity_change=CONDUCTIVITY_CHANGE,
-        conductivity_rel_error=changes,
+        conductivity_rel_error=dict(zip(names, changes.tolist(), strict=True)),
         coil_rel_error=coil_error[0],
         coil_source=coil_error[1],
     )
