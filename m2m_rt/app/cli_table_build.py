@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from m2m_rt.app.cli_table_info import description
-from m2m_rt.app.cli_table_shared import CacheOption, progress, say
+from m2m_rt.app.cli_table_shared import CacheOption, say
 from m2m_rt.app.table_path import table_path
 
 HeadOption = Annotated[
@@ -76,7 +76,8 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
 
     A build that was killed goes on from its last block when it is called again.
     """
-    from m2m_rt.app.table_build import run_build
+    from m2m_rt.app.build_bars import build_progress
+    from m2m_rt.app.table_build import plan_of, run_build
     from m2m_rt.app.table_request import DEFAULT_COIL, BuildRequest, target_of
     from m2m_rt.fem import default_cache_folder
 
@@ -93,7 +94,7 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
         max_memory_gb=max_memory,
         dask=dask,
     )
-    with progress() as report:
+    with build_progress(plan_of(request)) as report:
         tables = run_build(request, report)
     for table in tables:
         say(description(table), None)

@@ -9,6 +9,7 @@ import numpy as np
 
 from m2m_rt.adapters.label_volume import read_labels
 from m2m_rt.adapters.table_file import read_table, write_table
+from m2m_rt.app.build_plan import PlannedStep, planned_steps
 from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE
 from m2m_rt.app.table_request import CORTEX, DEMO, MOTOR, BuildRequest
 from m2m_rt.efield import EfieldTable, RegionOfInterest
@@ -52,6 +53,7 @@ from m2m_rt.fem import (
     write_notices,
 )
 
+LABEL_FILES = (".nii", ".nii.gz")
 PATCH_MM = 30.0
 BAND_MM = 25.0
 """Radius of the voxel box's region about the target of anybody's head."""
@@ -84,6 +86,20 @@ def run_build(request: BuildRequest, report: Report) -> list[EfieldTable]:
     if work is not None:
         work.remove()
     return tables
+
+
+def plan_of(request: BuildRequest) -> list[PlannedStep]:
+    """Return the steps of a build.
+
+    Raises
+    ------
+    ConfigError
+        If a coil is not known.
+    """
+    names = [named_coil(coil).name for coil in request.coils]
+    is_like = request.like is not None
+    tissues = None if is_like else _tissues_step(request.head)
+    return planned_steps(names, tissues=tissues, is_adapted=is_like)
 
 
 def roi_of(request: BuildRequest, mesh: HeadMesh) -> RegionOfInterest:
@@ -156,8 +172,14 @@ def _over_target(request: BuildRequest, head: MeshedHead, report: Report) -> Hea
     return HeadBuild(setup, head.mesh, BuildSettings(), report)
 
 
+def _tissues_step(head: str) -> str | None:
+    if head == DEMO:
+        return "tissues from surfaces"
+    return "tissues from labels" if head.endswith(LABEL_FILES) else None
+
+
 def _mesh(path: Path, cache: Path, report: Report) -> HeadMesh:
-    if path.name.endswith((".nii", ".nii.gz")):
+    if path.name.endswith(LABEL_FILES):
         report("labels", 0.0)
         settings = BuildSettings().mesher
         return cached_label_mesh(read_labels(path), settings, cache, report)
