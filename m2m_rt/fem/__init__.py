@@ -25,7 +25,7 @@ from m2m_rt.fem.build_head import (
     setup_over_target,
 )
 from m2m_rt.fem.cache import cached_head_mesh, cached_label_mesh, default_cache_folder
-from m2m_rt.fem.check import TableErrors, check_table, held_out_poses
+from m2m_rt.fem.check import TableErrors, check_table, held_out_poses, rel_l2
 from m2m_rt.fem.coil_from_file import coil_from_file
 from m2m_rt.fem.coil_registry import coil_of_table, named_coil
 from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
@@ -45,6 +45,7 @@ from m2m_rt.fem.elements import (
     elements_of_order,
     linear_elements,
 )
+from m2m_rt.fem.focus import FOCUS_POINTS, in_focus
 from m2m_rt.fem.head import (
     DEMO_HEAD_SOURCES,
     HeadSurfaces,
@@ -71,7 +72,13 @@ from m2m_rt.fem.notices import write_notices
 from m2m_rt.fem.plan import RegionLimits
 from m2m_rt.fem.quality import QualityReport, quality_report
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
-from m2m_rt.fem.reference import ReferenceErrors, ReferenceSettings, reference_errors
+from m2m_rt.fem.reference import (
+    Reference,
+    ReferenceErrors,
+    ReferenceSettings,
+    reference_errors,
+    reference_of,
+)
 from m2m_rt.fem.refine import refine
 from m2m_rt.fem.region_mesh import region_mesh
 from m2m_rt.fem.roi import RoiSettings, motor_roi
@@ -104,6 +111,7 @@ from m2m_rt.fem.uncertainty import estimate_uncertainty
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
     "DEMO_HEAD_SOURCES",
+    "FOCUS_POINTS",
     "SPHERE_CELLS",
     "AdaptSettings",
     "BoundSettings",
@@ -130,6 +138,7 @@ __all__ = [
     "PardisoSolver",
     "PotentialSolver",
     "QualityReport",
+    "Reference",
     "ReferenceErrors",
     "ReferenceSettings",
     "RegionLimits",
@@ -171,6 +180,7 @@ __all__ = [
     "head_model",
     "held_out_poses",
     "hybrid_elements",
+    "in_focus",
     "job_arrays",
     "linear_elements",
     "load_demo_head",
@@ -191,8 +201,10 @@ __all__ = [
     "read_head_msh",
     "read_mesh",
     "reference_errors",
+    "reference_of",
     "refine",
     "region_mesh",
+    "rel_l2",
     "round_coil",
     "sample_b",
     "setup_for_coil",

@@ -24,11 +24,11 @@ from m2m_rt.units import F64
 class TableErrors:
     """How far a table is from direct solves. Fractions, not per cent."""
 
-    rel_l2: F64
-    """(n_poses,): ‖table − direct‖ / ‖direct‖ over all points and components."""
+    away: F64
+    """(n_poses, n_roi): |table − direct|, V/m per A/µs."""
 
-    pointwise: F64
-    """(n_poses, n_roi): |table − direct| / |direct|."""
+    size: F64
+    """(n_poses, n_roi): |direct|."""
 
     peak_rel_error: F64
     """(n_poses,): of the largest |E|, absolute."""
@@ -38,6 +38,16 @@ class TableErrors:
 
     edge_margin: F64
     """(n_poses,): 0 on the region's edge, 1 in its middle."""
+
+    @property
+    def rel_l2(self) -> F64:
+        """(n_poses,): ‖table − direct‖ / ‖direct‖ over all points and components."""
+        return rel_l2(self.away, self.size)
+
+    @property
+    def pointwise(self) -> F64:
+        """(n_poses, n_roi): |table − direct| / |direct|."""
+        return self.away / self.size
 
     @property
     def rel_l2_median(self) -> float:
@@ -68,6 +78,12 @@ class TableErrors:
         return float(stats.spearmanr(self.bound, self.rel_l2).statistic)
 
 
+def rel_l2(away: F64, size: F64) -> F64:
+    """Return the relative error (n_poses,) over points, from lengths (n_poses, n)."""
+    errors: F64 = np.linalg.norm(away, axis=1) / np.linalg.norm(size, axis=1)
+    return errors
+
+
 def held_out_poses(table: EfieldTable, n_poses: int, rng: np.random.Generator) -> F64:
     """Return random poses (n, 4, 4) over a table's whole region."""
     guard = RegionGuard(table.region, table.coil.winding_mm)
@@ -92,7 +108,7 @@ def check_table(
         If the table refuses one of the poses.
     """
     lookup = EfieldLookup(table)
-    rel_l2, pointwise, peaks, bounds, margins = [], [], [], [], []
+    aways, sizes, peaks, bounds, margins = [], [], [], [], []
     for k, pose in enumerate(poses):
         answered = lookup.query(pose)
         answer = answered.unit_efield_v_per_m
@@ -101,12 +117,12 @@ def check_table(
         direct = direct_fields(model, coil, pose[np.newaxis])[0]
         away = np.linalg.norm(answer - direct, axis=1)
         size = np.linalg.norm(direct, axis=1)
-        rel_l2.append(np.linalg.norm(away) / np.linalg.norm(size))
-        pointwise.append(away / size)
+        aways.append(away)
+        sizes.append(size)
         peak = np.linalg.norm(answer, axis=1).max()
         peaks.append(abs(peak / size.max() - 1.0))
         bounds.append(answered.table_rel_error)
         margins.append(edge_margin(table.region, lookup.guard, pose))
         progress((k + 1) / len(poses))
-    found = (rel_l2, pointwise, peaks, bounds, margins)
+    found = (aways, sizes, peaks, bounds, margins)
     return TableErrors(*(np.array(each) for each in found))

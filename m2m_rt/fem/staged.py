@@ -22,12 +22,19 @@ from m2m_rt.fem.build import (
     table_of_modes,
 )
 from m2m_rt.fem.cache import kept_mesh
+from m2m_rt.fem.check import held_out_poses
 from m2m_rt.fem.coils import demo_coil
 from m2m_rt.fem.direct import HeadModel, head_model
+from m2m_rt.fem.focus import in_focus
 from m2m_rt.fem.means import BuildMeans, OpenMeans, problem_size
 from m2m_rt.fem.memory import blocks_within, stated_gb
 from m2m_rt.fem.mesh import HeadMesh
-from m2m_rt.fem.reference import fem_error, reference_model
+from m2m_rt.fem.reference import (
+    Reference,
+    fem_error,
+    reference_errors,
+    reference_of,
+)
 from m2m_rt.fem.region_mesh import region_mesh
 from m2m_rt.fem.uncertainty import (
     DEMO_COIL_ERROR,
@@ -89,9 +96,11 @@ class HeadBuild:
 
     def _adapted(self) -> HeadMesh:
         self.report("finer mesh", 0.0)
+        points_mm = self.head.roi.points_mm
+        centre_mm = self.head.region.planned_head_from_coil[:3, 3]
         return region_mesh(
             self.base,
-            self.head.roi.points_mm,
+            points_mm[in_focus(points_mm, centre_mm)],
             self.head.coil,
             self.head.region,
             lambda part: self.report("finer mesh", part),
@@ -123,7 +132,7 @@ def build_for_coils(
         stages = [_coil_stages(build, setup, opened, len(coils)) for setup in coils]
         tables = [each.bounded_table(solved, blocks) for each in stages]
         if build.order > 1:
-            tables = _with_fem_errors(stages, tables, model)
+            tables = _with_fem_errors(build, stages, tables, model)
         tables = _with_uncertainty(build, stages, tables)
         kept_work = None if means.cache is None else opened.work
     return [BuiltTable(table, mesh, kept_work) for table in tables]
@@ -151,16 +160,21 @@ class _CoilStages:
             lambda part: self.report("direct solves", part),
         )
 
-    def fem_error(self, table: EfieldTable, model: HeadModel, finer: HeadModel) -> F64:
+    def fem_error(
+        self, table: EfieldTable, model: HeadModel, reference: Reference
+    ) -> F64:
         """Return how far the model is from a finer one, shape ()."""
-        error = fem_error(
-            table,
-            (model, finer),
+        settings = self.settings.reference
+        rng = np.random.default_rng(settings.seed)
+        poses = held_out_poses(table, settings.n_poses, rng)
+        found = reference_errors(
+            model,
+            reference,
             self.setup.coil,
-            self.settings.reference,
+            poses,
             lambda part: self.report("reference", part),
         )
-        return np.array(error)
+        return np.array(fem_error(table, found))
 
 
 def _coil_stages(
@@ -175,16 +189,20 @@ def _coil_stages(
 
 
 def _with_fem_errors(
-    stages: list[_CoilStages], tables: list[EfieldTable], model: HeadModel
+    build: HeadBuild,
+    stages: list[_CoilStages],
+    tables: list[EfieldTable],
+    model: HeadModel,
 ) -> list[EfieldTable]:
     """Return the tables with the error of their mesh; the finer one is made once."""
     missing = [s.work.read("reference") is None for s in stages]
     if any(missing):
         stages[missing.index(True)].report("reference", 0.0)
-        finer = reference_model(model.mesh, tables[0].roi.points_mm)
+        centre_mm = build.head.region.planned_head_from_coil[:3, 3]
+        reference = reference_of(model.mesh, build.head.roi.points_mm, centre_mm)
         for each, table, is_missing in zip(stages, tables, missing, strict=True):
             if is_missing:
-                each.work.write("reference", each.fem_error(table, model, finer))
+                each.work.write("reference", each.fem_error(table, model, reference))
     return [
         replace(table, fem_rel_error=float(each.work.view("reference")))
         for each, table in zip(stages, tables, strict=True)
