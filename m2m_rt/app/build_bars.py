@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -24,6 +25,7 @@ from m2m_rt.app.build_plan import PlannedStep, WholeBuild
 WHOLE = "whole build"
 
 Report = Callable[[str, float], None]
+Tell = Callable[[int, str, float], None]
 
 
 @contextmanager
@@ -58,6 +60,26 @@ def build_progress(plan: Sequence[PlannedStep]) -> Iterator[Report]:
         whole.finish()
         for task in (*steps.values(), all_of_it):
             bars.update(task, completed=1.0)
+
+
+@contextmanager
+def heads_progress(heads: Sequence[str]) -> Iterator[Tell]:
+    """Yield the function that many heads' builds report to: number, step, fraction."""
+    names = [Path(head).name for head in heads]
+    if not sys.stderr.isatty():
+        yield _logged_heads(names)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description:<56}"), BarColumn())
+    bars = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+    tasks = [bars.add_task(name, total=1.0, start=False) for name in names]
+
+    def tell(place: int, step: str, fraction: float) -> None:
+        bars.start_task(tasks[place])
+        shown = f"{names[place][-24:]}: {step}" if step else names[place]
+        bars.update(tasks[place], description=shown, completed=fraction)
+
+    with bars:
+        yield tell
 
 
 def spoken(seconds: float) -> str:
@@ -95,3 +117,19 @@ def _logged(whole: WholeBuild) -> Report:
             typer.echo(f"{minutes:4}:{seconds:02} {step}; {left}", err=True)
 
     return report
+
+
+def _logged_heads(names: Sequence[str]) -> Tell:
+    started_s, latest = time.monotonic(), [""] * len(names)
+
+    def tell(place: int, step: str, fraction: float) -> None:
+        if step != latest[place]:
+            latest[place] = step
+            minutes, seconds = divmod(int(time.monotonic() - started_s), 60)
+            said = step or "ended"
+            typer.echo(
+                f"{minutes:4}:{seconds:02} {names[place]} {fraction:.0%}: {said}",
+                err=True,
+            )
+
+    return tell

@@ -1,13 +1,17 @@
 """`m2m table build`: a head, a coil and a region become a table."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from m2m_rt.app.cli_table_info import description
-from m2m_rt.app.cli_table_shared import CacheOption, say
+from m2m_rt.app.cli_table_shared import CacheOption, JsonOption, say
 from m2m_rt.app.table_path import table_path
+
+if TYPE_CHECKING:
+    from m2m_rt.app.table_request import BuildRequest
 
 HeadOption = Annotated[
     str,
@@ -42,6 +46,13 @@ DaskOption = Annotated[
         help="Solve on a Dask scheduler's workers, or on `local:N` processes.",
     ),
 ]
+JobsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.toml",
+        help="Many heads, a [[head]] each; with --dask a head a worker.",
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -71,10 +82,13 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
     ] = None,
     max_memory: MemoryOption = None,
     dask: DaskOption = None,
+    jobs: JobsOption = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Build a head's tables by finite elements: minutes, offline, no network.
 
-    A build that was killed goes on from its last block when it is called again.
+    A build that was killed goes on from its last block when it is called again. With
+    --jobs heads fail one by one: the exit status is 1 if any did.
     """
     from m2m_rt.app.build_bars import build_progress
     from m2m_rt.app.table_build import plan_of, run_build
@@ -94,7 +108,29 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
         max_memory_gb=max_memory,
         dask=dask,
     )
+    if jobs is not None:
+        _build_jobs(jobs, request, json_file)
+        return
     with build_progress(plan_of(request)) as report:
         tables = run_build(request, report)
-    for table in tables:
-        say(description(table), None)
+    found = [description(table) for table in tables]
+    if found:
+        say(found[0] if len(found) == 1 else {"tables": found}, json_file)
+
+
+def _build_jobs(jobs: Path, request: "BuildRequest", json_file: Path | None) -> None:
+    import msgspec
+
+    from m2m_rt.app.build_bars import heads_progress
+    from m2m_rt.app.build_heads import build_heads, summary
+    from m2m_rt.app.build_jobs import read_jobs
+
+    requests = read_jobs(jobs, request)
+    with heads_progress([each.head for each in requests]) as tell:
+        outcomes = build_heads(requests, request.dask, tell)
+    if json_file is not None:
+        text = json.dumps({"heads": msgspec.to_builtins(outcomes)}, indent=2)
+        json_file.write_text(text + "\n", encoding="utf-8")
+    typer.echo(summary(outcomes))
+    if any(each.error for each in outcomes):
+        raise typer.Exit(1)

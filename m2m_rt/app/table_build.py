@@ -130,18 +130,18 @@ def _head_build(request: BuildRequest, report: Report) -> HeadBuild:
     if with_simnibs and (request.head == DEMO or request.like is not None):
         raise ConfigError("--head", "no SimNIBS head", "an m2m_ folder or a .msh file")
     if request.like is not None:
-        return _like(request.like, report)
+        return _like(request.like, request.settings, report)
     if request.head == DEMO:
         return _demo(request, report)
     if request.target_mm is None:
         raise ConfigError("--target", "none", "x,y,z in mm of a place in the cortex")
     path = Path(request.head)
-    mesh = _mesh(path, request.cache, report)
+    mesh = _mesh(path, request, report)
     head = MeshedHead(path.stem, f"{path.name}, by the user.", mesh, request.target_mm)
     return _over_target(request, head, report)
 
 
-def _like(path: Path, report: Report) -> HeadBuild:
+def _like(path: Path, settings: BuildSettings, report: Report) -> HeadBuild:
     """Return the head of a table that lies beside its mesh."""
     table = read_table(path)
     mesh = read_mesh(path.parent / MESH_FILE)
@@ -149,12 +149,12 @@ def _like(path: Path, report: Report) -> HeadBuild:
     if found != expected:
         raise ConfigError(f"mesh of {path}", f"sha256 {found[:12]}…", expected[:12])
     setup = setup_like(table, mesh, coil_of_table(table, path.parent), report)
-    settings = BuildSettings(element_order=table.provenance.element_order)
+    settings = replace(settings, element_order=table.provenance.element_order)
     return HeadBuild(setup, mesh, settings, report, is_adapted=True)
 
 
 def _demo(request: BuildRequest, report: Report) -> HeadBuild:
-    settings, head = BuildSettings(), load_demo_head()
+    settings, head = request.settings, load_demo_head()
     mesh = cached_head_mesh(head, settings.mesher, request.cache, report)
     if request.roi == MOTOR:
         setup = setup_over_hand_knob(head, mesh, settings, report)
@@ -169,7 +169,7 @@ def _over_target(request: BuildRequest, head: MeshedHead, report: Report) -> Hea
     wide = RegionLimits(max_offset_mm=CORTEX_OFFSET_MM)
     limits = wide if request.roi == CORTEX else RegionLimits()
     setup = setup_over_target(head, demo_coil(), roi, report, limits)
-    return HeadBuild(setup, head.mesh, BuildSettings(), report)
+    return HeadBuild(setup, head.mesh, request.settings, report)
 
 
 def _tissues_step(head: str) -> str | None:
@@ -178,11 +178,11 @@ def _tissues_step(head: str) -> str | None:
     return "tissues from labels" if head.endswith(LABEL_FILES) else None
 
 
-def _mesh(path: Path, cache: Path, report: Report) -> HeadMesh:
+def _mesh(path: Path, request: BuildRequest, report: Report) -> HeadMesh:
     if path.name.endswith(LABEL_FILES):
         report("labels", 0.0)
-        settings = BuildSettings().mesher
-        return cached_label_mesh(read_labels(path), settings, cache, report)
+        mesher = request.settings.mesher
+        return cached_label_mesh(read_labels(path), mesher, request.cache, report)
     report("head mesh", 0.0)
     return read_head_msh(find_head_mesh(path))
 

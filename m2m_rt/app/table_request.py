@@ -1,13 +1,13 @@
 """What `m2m table build` is asked for, and where its tables go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from m2m_rt.app.table_path import tables_folder
 from m2m_rt.errors import ConfigError
-from m2m_rt.fem import BuildMeans
+from m2m_rt.fem import BuildMeans, BuildSettings
 from m2m_rt.units import F64
 
 DEMO = "demo"
@@ -42,6 +42,7 @@ class BuildRequest:
     from_simnibs: Path | None = None
     max_memory_gb: float | None = None
     dask: str | None = None
+    settings: BuildSettings = field(default_factory=BuildSettings)
 
     def __post_init__(self) -> None:
         """Refuse coils of one name: their tables would have one folder.

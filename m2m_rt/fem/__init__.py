@@ -27,7 +27,7 @@ from m2m_rt.fem.build_head import (
 from m2m_rt.fem.cache import cached_head_mesh, cached_label_mesh, default_cache_folder
 from m2m_rt.fem.check import TableErrors, check_table, held_out_poses, rel_l2
 from m2m_rt.fem.coil_from_file import coil_from_file
-from m2m_rt.fem.coil_registry import coil_of_table, named_coil
+from m2m_rt.fem.coil_registry import NAMED_COILS, coil_of_table, named_coil
 from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
 from m2m_rt.fem.coils import (
     CoilDipoles,
@@ -38,6 +38,7 @@ from m2m_rt.fem.coils import (
     didt_b,
     sample_b,
 )
+from m2m_rt.fem.dask_blocks import dask_client
 from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
 from m2m_rt.fem.elements import (
     FiniteElements,
@@ -107,11 +108,13 @@ from m2m_rt.fem.tissues import (
     rasterise,
 )
 from m2m_rt.fem.uncertainty import estimate_uncertainty
+from m2m_rt.fem.work_folder import inputs_sha256
 
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
     "DEMO_HEAD_SOURCES",
     "FOCUS_POINTS",
+    "NAMED_COILS",
     "SPHERE_CELLS",
     "AdaptSettings",
     "BoundSettings",
@@ -165,6 +168,7 @@ __all__ = [
     "coil_sha256",
     "convergence_rate",
     "cortex_roi",
+    "dask_client",
     "default_cache_folder",
     "demo_coil",
     "didt_a",
@@ -181,6 +185,7 @@ __all__ = [
     "held_out_poses",
     "hybrid_elements",
     "in_focus",
+    "inputs_sha256",
     "job_arrays",
     "linear_elements",
     "load_demo_head",
