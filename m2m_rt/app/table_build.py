@@ -16,12 +16,10 @@ from m2m_rt.efield import EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
     DEMO_HEAD_SOURCES,
-    BuildSettings,
     CortexSettings,
     HeadBuild,
     HeadMesh,
     MeshedHead,
-    RegionLimits,
     RoiSettings,
     TableSetup,
     box_roi,
@@ -130,7 +128,7 @@ def _head_build(request: BuildRequest, report: Report) -> HeadBuild:
     if with_simnibs and (request.head == DEMO or request.like is not None):
         raise ConfigError("--head", "no SimNIBS head", "an m2m_ folder or a .msh file")
     if request.like is not None:
-        return _like(request.like, request.settings, report)
+        return _like(request, request.like, report)
     if request.head == DEMO:
         return _demo(request, report)
     if request.target_mm is None:
@@ -141,15 +139,20 @@ def _head_build(request: BuildRequest, report: Report) -> HeadBuild:
     return _over_target(request, head, report)
 
 
-def _like(path: Path, settings: BuildSettings, report: Report) -> HeadBuild:
-    """Return the head of a table that lies beside its mesh."""
+def _like(request: BuildRequest, path: Path, report: Report) -> HeadBuild:
+    """Return the head of a table that lies beside its mesh, perhaps another region."""
     table = read_table(path)
     mesh = read_mesh(path.parent / MESH_FILE)
     found, expected = mesh_sha256(mesh), table.provenance.mesh_sha256
     if found != expected:
         raise ConfigError(f"mesh of {path}", f"sha256 {found[:12]}…", expected[:12])
     setup = setup_like(table, mesh, coil_of_table(table, path.parent), report)
-    settings = replace(settings, element_order=table.provenance.element_order)
+    if request.roi != MOTOR:
+        setup = replace(setup, roi=roi_of(request, mesh))
+    if request.roi == CORTEX:
+        wide = replace(setup.region, max_offset_mm=CORTEX_OFFSET_MM)
+        setup = replace(setup, region=wide)
+    settings = replace(request.settings, element_order=table.provenance.element_order)
     return HeadBuild(setup, mesh, settings, report, is_adapted=True)
 
 
@@ -165,11 +168,12 @@ def _demo(request: BuildRequest, report: Report) -> HeadBuild:
 
 
 def _over_target(request: BuildRequest, head: MeshedHead, report: Report) -> HeadBuild:
-    roi = roi_of(request, head.mesh)
-    wide = RegionLimits(max_offset_mm=CORTEX_OFFSET_MM)
-    limits = wide if request.roi == CORTEX else RegionLimits()
-    setup = setup_over_target(head, demo_coil(), roi, report, limits)
-    return HeadBuild(setup, head.mesh, request.settings, report)
+    roi, settings = roi_of(request, head.mesh), request.settings
+    if request.roi == CORTEX:
+        wide = replace(settings.region, max_offset_mm=CORTEX_OFFSET_MM)
+        settings = replace(settings, region=wide)
+    setup = setup_over_target(head, demo_coil(), roi, report, settings.region)
+    return HeadBuild(setup, head.mesh, settings, report)
 
 
 def _tissues_step(head: str) -> str | None:

@@ -70,7 +70,6 @@ from m2m_rt.fem.mesh import (
 from m2m_rt.fem.mesh_file import read_mesh, write_mesh
 from m2m_rt.fem.modes import ModeSettings
 from m2m_rt.fem.notices import write_notices
-from m2m_rt.fem.plan import RegionLimits
 from m2m_rt.fem.quality import QualityReport, quality_report
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
 from m2m_rt.fem.reference import (
@@ -82,6 +81,7 @@ from m2m_rt.fem.reference import (
 )
 from m2m_rt.fem.refine import refine
 from m2m_rt.fem.region_mesh import region_mesh
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import RoiSettings, motor_roi
 from m2m_rt.fem.roi_surface import CortexSettings, box_roi, cortex_roi, patch_roi
 from m2m_rt.fem.simnibs_job import (
@@ -144,7 +144,7 @@ __all__ = [
     "Reference",
     "ReferenceErrors",
     "ReferenceSettings",
-    "RegionLimits",
+    "RegionSettings",
     "RoiSettings",
     "SolvedErrors",
     "SphereError",

@@ -38,6 +38,7 @@ from m2m_rt.fem.modes import (
     source_modes,
 )
 from m2m_rt.fem.reference import ReferenceSettings
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import RoiSettings
 from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M
 from m2m_rt.fem.work_folder import Arrays, WorkFolder, kept
@@ -57,6 +58,7 @@ class BuildSettings:
     """All that a table depends on, head and coil apart."""
 
     mesher: MesherSettings = field(default_factory=MesherSettings)
+    region: RegionSettings = field(default_factory=RegionSettings)
     roi: RoiSettings = field(default_factory=RoiSettings)
     modes: ModeSettings = field(default_factory=ModeSettings)
     bound: BoundSettings = field(default_factory=BoundSettings)

@@ -16,7 +16,8 @@ from m2m_rt.fem.head import (
     hand_knob_mm,
 )
 from m2m_rt.fem.mesh import HeadMesh
-from m2m_rt.fem.plan import RegionLimits, focus_of, plan_region, settled_region
+from m2m_rt.fem.plan import focus_of, plan_region, settled_region
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import motor_roi
 from m2m_rt.fem.scalp import scalp_box, scalp_distance
 from m2m_rt.units import F64
@@ -45,7 +46,8 @@ def setup_over_hand_knob(
     """Return what a table of the demo head's motor cortex is about."""
     meshed = MeshedHead(head.name, DEMO_HEAD_SOURCES, mesh, hand_knob_mm(head))
     roi = motor_roi(head, mesh, settings.roi)
-    return setup_over_target(meshed, coil or demo_coil(), roi, report)
+    coil = coil or demo_coil()
+    return setup_over_target(meshed, coil, roi, report, settings.region)
 
 
 def setup_over_target(
@@ -53,13 +55,13 @@ def setup_over_target(
     coil: CoilDipoles,
     roi: RegionOfInterest,
     report: Report,
-    limits: RegionLimits | None = None,
+    settings: RegionSettings,
 ) -> TableSetup:
     """Return what a table over a head's target is about."""
     report("region and scalp", 0.0)
-    scalp = scalp_distance(head.mesh)
-    box = scalp_box(head.mesh, head.target_mm)
-    region = plan_region(box, coil, head.target_mm, limits)
+    scalp = scalp_distance(head.mesh, settings.scalp_grid_mm)
+    box = scalp_box(head.mesh, head.target_mm, settings.scalp_grid_mm)
+    region = plan_region(box, coil, head.target_mm, settings)
     return TableSetup(head.name, head.made_from, coil, region, roi, scalp)
 
 
@@ -86,7 +88,7 @@ def setup_like(
         coil=coil,
         region=table.region,
         roi=table.roi,
-        scalp=scalp_distance(mesh),
+        scalp=scalp_distance(mesh, table.region.scalp.spacing_mm),
     )
 
 

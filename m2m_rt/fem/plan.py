@@ -1,11 +1,12 @@
 """The planned pose over the hand knob and the region of poses around it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from m2m_rt.efield import PlannedRegion, RegionGuard, ScalpDistance
 from m2m_rt.fem.coils import CoilDipoles, didt_a
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.units import F64
 
 HANDLE_DEG = 45.0
@@ -21,21 +22,11 @@ LEAST_AT_CENTRE = 0.25
 the field is strongest beside them, but it is placed by its fold."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegionLimits:
-    """How far from the planned pose a coil may be."""
-
-    max_offset_mm: float = 30.0
-    max_tilt_deg: float = 30.0
-    min_winding_mm: float = 4.5
-    max_winding_mm: float = 30.0
-
-
 def plan_region(
     scalp: ScalpDistance,
     coil: CoilDipoles,
     knob_mm: F64,
-    limits: RegionLimits | None = None,
+    settings: RegionSettings | None = None,
 ) -> PlannedRegion:
     """Return the region about the pose that has its strongest field at the hand knob.
 
@@ -47,13 +38,13 @@ def plan_region(
     outward = _gradient(scalp, knob_mm)
     centre_mm = knob_mm + outward * _distance_along(scalp, knob_mm, outward)
     pose = _tangential(centre_mm, _gradient(scalp, centre_mm))
-    limits = limits or RegionLimits()
+    settings = settings or RegionSettings()
     region = PlannedRegion(
         planned_head_from_coil=pose,
-        max_offset_mm=limits.max_offset_mm,
-        max_tilt_deg=limits.max_tilt_deg,
-        min_winding_mm=limits.min_winding_mm,
-        max_winding_mm=limits.max_winding_mm,
+        max_offset_mm=settings.max_offset_mm,
+        max_tilt_deg=settings.max_tilt_deg,
+        min_winding_mm=settings.min_winding_mm,
+        max_winding_mm=settings.max_winding_mm,
         scalp=scalp,
     )
     return settled_region(region, coil)

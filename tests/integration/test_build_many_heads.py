@@ -17,7 +17,7 @@ from m2m_rt.app.cli import main
 from m2m_rt.app.table_path import TABLE_FILE
 from m2m_rt.app.table_request import BuildRequest
 from m2m_rt.errors import ConfigError
-from m2m_rt.fem import BoundSettings
+from m2m_rt.fem import BoundSettings, RegionSettings
 from tests.support.fem_shapes import layered_ball
 from tests.support.scaled import SETTINGS, largest_difference
 
@@ -62,6 +62,7 @@ def built(
     heads: Path, out: Path, dask: str | None, tell: Callable[[int, str, float], None]
 ) -> list[HeadOutcome]:
     bound = BoundSettings(n_fitted=4, n_calibrated=3)
+    region = RegionSettings(scalp_grid_mm=8.0)
     common = BuildRequest(
         head="",
         coils=("round",),
@@ -69,7 +70,7 @@ def built(
         target_mm=None,
         out=None,
         cache=out / "cache",
-        settings=replace(SETTINGS, bound=bound),
+        settings=replace(SETTINGS, bound=bound, region=region),
     )
     requests = read_jobs(heads / "jobs.toml", common)
     placed = [replace(r, out=out / Path(r.head).stem, roi="box") for r in requests]
