@@ -19,7 +19,6 @@ from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
 from m2m_rt.units import F64
 
-
 POSES_AT_ONCE = 5
 """Together they take half the time that they take one by one."""
 
