@@ -19,6 +19,7 @@ from m2m_rt.fem import (
     check_table,
     coil_of_table,
     convergence_rate,
+    direct_fields,
     held_out_poses,
     in_focus,
     reference_errors,
@@ -113,11 +114,12 @@ def _checked(
     )
     figures: dict[str, object] = {"coil": coil.name} | _figures(table, errors)
     if truth.reference is not None:
+        some = at[:REFERENCE_POSES]
         against = reference_errors(
-            truth.model,
+            direct_fields(truth.model, coil, some),
             truth.reference,
             coil,
-            at[:REFERENCE_POSES],
+            some,
             lambda part: report(f"reference solves, {coil.name}", part),
         )
         figures["reference"] = _reference_figures(table, against)

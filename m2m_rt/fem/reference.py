@@ -76,23 +76,28 @@ class ReferenceErrors:
 
 
 def reference_errors(
-    model: HeadModel,
+    own: F64,
     reference: Reference,
     coil: CoilDipoles,
     poses: F64,
     progress: Callable[[float], None] = lambda _: None,
 ) -> ReferenceErrors:
-    """Solve at poses (n, 4, 4) on the mesh and on one with half the edges at the ROI.
+    """Solve at poses (n, 4, 4) on a mesh with half the edges at the ROI, and compare.
 
-    Takes a minute or more a pose, and about 6 GB.
+    Half a minute or more a pose, and about 6 GB.
+
+    Parameters
+    ----------
+    own
+        Shape (n, n_roi, 3): the fields that are to be judged.
     """
     aways, sizes, peaks = [], [], []
     for k, pose in enumerate(poses):
-        own = direct_fields(model, coil, pose[np.newaxis])[0, reference.rows]
+        field = own[k, reference.rows]
         finest = direct_fields(reference.model, coil, pose[np.newaxis])[0]
-        aways.append(np.linalg.norm(own - finest, axis=1))
+        aways.append(np.linalg.norm(field - finest, axis=1))
         sizes.append(np.linalg.norm(finest, axis=1))
-        peaks.append(abs(np.linalg.norm(own, axis=1).max() / sizes[-1].max() - 1.0))
+        peaks.append(abs(np.linalg.norm(field, axis=1).max() / sizes[-1].max() - 1.0))
         progress((k + 1) / len(poses))
     found = (np.array(each) for each in (aways, sizes, peaks))
     return ReferenceErrors(reference.rows, *found)

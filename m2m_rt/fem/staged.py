@@ -24,7 +24,7 @@ from m2m_rt.fem.build import (
 from m2m_rt.fem.cache import kept_mesh
 from m2m_rt.fem.check import held_out_poses
 from m2m_rt.fem.coils import demo_coil
-from m2m_rt.fem.direct import HeadModel, head_model
+from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
 from m2m_rt.fem.focus import in_focus
 from m2m_rt.fem.means import BuildMeans, OpenMeans, problem_size
 from m2m_rt.fem.memory import blocks_within, stated_gb
@@ -42,7 +42,7 @@ from m2m_rt.fem.uncertainty import (
     conductivity_errors,
     uncertainty_of,
 )
-from m2m_rt.fem.work_folder import WorkFolder
+from m2m_rt.fem.work_folder import WorkFolder, kept
 from m2m_rt.units import F64
 
 
@@ -123,19 +123,34 @@ def build_for_coils(
     blocks_within(means.max_memory_gb, problem_size(head, build.base, settings))
     with means.opened(head, build.base, settings) as opened:
         mesh = build.mesh(opened.work)
-        size = problem_size(head, mesh, settings)
-        sizes = blocks_within(means.max_memory_gb, size)
-        build.report(f"assembly (up to {stated_gb(size, sizes):.1f} GB)", 0.0)
-        model = head_model(mesh, head.roi.points_mm, order=build.order)
-        blocks = opened.blocks(model, head, sizes)
-        solved = solve_modes(head, model, settings, build.report, blocks)
         stages = [_coil_stages(build, setup, opened, len(coils)) for setup in coils]
-        tables = [each.bounded_table(solved, blocks) for each in stages]
+        tables = _bounded_tables(build, mesh, stages, opened, means.max_memory_gb)
         if build.order > 1:
-            tables = _with_fem_errors(build, stages, tables, model)
+            tables = _with_fem_errors(build, mesh, stages, tables)
         tables = _with_uncertainty(build, stages, tables)
         kept_work = None if means.cache is None else opened.work
     return [BuiltTable(table, mesh, kept_work) for table in tables]
+
+
+def _bounded_tables(
+    build: HeadBuild,
+    mesh: HeadMesh,
+    stages: "list[_CoilStages]",
+    opened: OpenMeans,
+    max_memory_gb: float | None,
+) -> list[EfieldTable]:
+    """Return the tables with their bounds; the mesh's factor is gone afterwards."""
+    size = problem_size(build.head, mesh, build.settings)
+    sizes = blocks_within(max_memory_gb, size)
+    build.report(f"assembly (up to {stated_gb(size, sizes):.1f} GB)", 0.0)
+    model = head_model(mesh, build.head.roi.points_mm, order=build.order)
+    blocks = opened.blocks(model, build.head, sizes)
+    solved = solve_modes(build.head, model, build.settings, build.report, blocks)
+    tables = [each.bounded_table(solved, blocks) for each in stages]
+    if build.order > 1:
+        for each, table in zip(stages, tables, strict=True):
+            each.keep_own_fields(table, model)
+    return tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +175,30 @@ class _CoilStages:
             lambda part: self.report("direct solves", part),
         )
 
-    def fem_error(
-        self, table: EfieldTable, model: HeadModel, reference: Reference
-    ) -> F64:
-        """Return how far the model is from a finer one, shape ()."""
-        settings = self.settings.reference
-        rng = np.random.default_rng(settings.seed)
-        poses = held_out_poses(table, settings.n_poses, rng)
+    def keep_own_fields(self, table: EfieldTable, model: HeadModel) -> None:
+        """Keep the table's own elements' fields at the poses of the reference."""
+        poses = self._reference_poses(table)
+
+        def solved() -> tuple[F64]:
+            return (direct_fields(model, self.setup.coil, poses),)
+
+        kept(self.work, ("own-fields",), solved)
+
+    def fem_error(self, table: EfieldTable, reference: Reference) -> F64:
+        """Return how far these fields are from finer elements', shape ()."""
         found = reference_errors(
-            model,
+            self.work.view("own-fields"),
             reference,
             self.setup.coil,
-            poses,
+            self._reference_poses(table),
             lambda part: self.report("reference", part),
         )
         return np.array(fem_error(table, found))
+
+    def _reference_poses(self, table: EfieldTable) -> F64:
+        settings = self.settings.reference
+        rng = np.random.default_rng(settings.seed)
+        return held_out_poses(table, settings.n_poses, rng)
 
 
 def _coil_stages(
@@ -190,19 +214,19 @@ def _coil_stages(
 
 def _with_fem_errors(
     build: HeadBuild,
+    mesh: HeadMesh,
     stages: list[_CoilStages],
     tables: list[EfieldTable],
-    model: HeadModel,
 ) -> list[EfieldTable]:
     """Return the tables with the error of their mesh; the finer one is made once."""
     missing = [s.work.read("reference") is None for s in stages]
     if any(missing):
         stages[missing.index(True)].report("reference", 0.0)
         centre_mm = build.head.region.planned_head_from_coil[:3, 3]
-        reference = reference_of(model.mesh, build.head.roi.points_mm, centre_mm)
+        reference = reference_of(mesh, build.head.roi.points_mm, centre_mm)
         for each, table, is_missing in zip(stages, tables, missing, strict=True):
             if is_missing:
-                each.work.write("reference", each.fem_error(table, model, reference))
+                each.work.write("reference", each.fem_error(table, reference))
     return [
         replace(table, fem_rel_error=float(each.work.view("reference")))
         for each, table in zip(stages, tables, strict=True)

@@ -59,8 +59,12 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(
-    heads: Path, out: Path, dask: str | None, tell: Callable[[int, str, float], None]
+    heads: Path,
+    out: Path,
+    dask: str | None = None,
+    tell: Callable[[int, str, float], None] = lambda *_: None,
 ) -> list[HeadOutcome]:
+    """Build all heads on workers, or the first two in this process."""
     bound = BoundSettings(n_fitted=4, n_calibrated=3)
     region = RegionSettings(scalp_grid_mm=8.0)
     common = BuildRequest(
@@ -74,13 +78,13 @@ def built(
     )
     requests = read_jobs(heads / "jobs.toml", common)
     placed = [replace(r, out=out / Path(r.head).stem, roi="box") for r in requests]
-    return build_heads(placed, dask, tell)
+    return build_heads(placed if dask else placed[:2], dask, tell)
 
 
 def test_heads_on_workers_of_which_one_is_killed_give_the_same_tables(
     heads: Path, tmp_path: Path
 ) -> None:
-    alone = built(heads, tmp_path / "alone", None, lambda *_: None)
+    alone = built(heads, tmp_path / "alone")
     killed: list[str] = []
 
     def kill_one(_: int, step: str, __: float) -> None:
@@ -93,17 +97,18 @@ def test_heads_on_workers_of_which_one_is_killed_give_the_same_tables(
     assert [bool(each.error) for each in spread] == [False, True, False]
     assert "broken.msh" in spread[1].error
     places = [row.folder for each in alone for row in each.tables]
-    assert len(places) == 3
+    assert len(places) == 2
+    assert len(spread[2].tables) == 1
     for place in places:
         one = read_table(Path(place) / TABLE_FILE)
         other = read_table(Path(place.replace("alone", "spread")) / TABLE_FILE)
         assert largest_difference(one, other) < ROUNDING
         assert one.provenance == other.provenance
     assert "3 heads: 1 failed, 0 were done before." in summary(spread)
-    again = built(heads, tmp_path / "alone", None, lambda *_: None)
-    assert [each.was_done for each in again] == [True, False, True]
+    again = built(heads, tmp_path / "alone")
+    assert [each.was_done for each in again] == [True, False]
     assert again[0].tables == alone[0].tables
-    assert "3 heads: 1 failed, 2 were done before." in summary(again)
+    assert "2 heads: 1 failed, 1 were done before." in summary(again)
 
 
 @pytest.mark.parametrize(
