@@ -49,6 +49,8 @@ def read_jobs(path: Path, common: BuildRequest) -> list[BuildRequest]:
     ConfigError
         If there is no such file, it is no list of heads, or two would have one folder.
     """
+    if common.like is not None:
+        raise ConfigError("--like", "with --jobs", "one of the two")
     found = _read(path)
     requests = [_request(job, path.parent, common) for job in found.head]
     folders = [str(r.folder_for(coil)) for r in requests for coil in r.coils]
