@@ -19,15 +19,15 @@ from m2m_rt.fem.build import (
 )
 from m2m_rt.fem.build_head import (
     MeshedHead,
-    build_demo_table,
-    build_table,
+    setup_for_coil,
+    setup_like,
     setup_over_hand_knob,
     setup_over_target,
 )
 from m2m_rt.fem.cache import cached_head_mesh, cached_label_mesh, default_cache_folder
-from m2m_rt.fem.check import TableErrors, check_table, held_out_poses
+from m2m_rt.fem.check import TableErrors, check_table, held_out_poses, rel_l2
 from m2m_rt.fem.coil_from_file import coil_from_file
-from m2m_rt.fem.coil_registry import coil_of_table, named_coil
+from m2m_rt.fem.coil_registry import NAMED_COILS, coil_of_table, named_coil
 from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
 from m2m_rt.fem.coils import (
     CoilDipoles,
@@ -38,6 +38,7 @@ from m2m_rt.fem.coils import (
     didt_b,
     sample_b,
 )
+from m2m_rt.fem.dask_blocks import dask_client
 from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
 from m2m_rt.fem.elements import (
     FiniteElements,
@@ -45,6 +46,7 @@ from m2m_rt.fem.elements import (
     elements_of_order,
     linear_elements,
 )
+from m2m_rt.fem.focus import FOCUS_POINTS, in_focus
 from m2m_rt.fem.head import (
     DEMO_HEAD_SOURCES,
     HeadSurfaces,
@@ -70,9 +72,16 @@ from m2m_rt.fem.modes import ModeSettings
 from m2m_rt.fem.notices import write_notices
 from m2m_rt.fem.quality import QualityReport, quality_report
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
-from m2m_rt.fem.reference import ReferenceErrors, ReferenceSettings, reference_errors
+from m2m_rt.fem.reference import (
+    Reference,
+    ReferenceErrors,
+    ReferenceSettings,
+    reference_errors,
+    reference_of,
+)
 from m2m_rt.fem.refine import refine
 from m2m_rt.fem.region_mesh import region_mesh
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import RoiSettings, motor_roi
 from m2m_rt.fem.roi_surface import CortexSettings, box_roi, cortex_roi, patch_roi
 from m2m_rt.fem.simnibs_job import (
@@ -89,7 +98,7 @@ from m2m_rt.fem.solve import (
 )
 from m2m_rt.fem.sources import coil_edge_integrals, unit_edge_integrals
 from m2m_rt.fem.sphere import SPHERE_CELLS, SphereError, convergence_rate, sphere_errors
-from m2m_rt.fem.staged import build_from_setup
+from m2m_rt.fem.staged import HeadBuild, build_for_coils, build_from_setup
 from m2m_rt.fem.tissues import (
     CONDUCTIVITIES_S_PER_M,
     Occupancies,
@@ -99,10 +108,13 @@ from m2m_rt.fem.tissues import (
     rasterise,
 )
 from m2m_rt.fem.uncertainty import estimate_uncertainty
+from m2m_rt.fem.work_folder import inputs_sha256
 
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
     "DEMO_HEAD_SOURCES",
+    "FOCUS_POINTS",
+    "NAMED_COILS",
     "SPHERE_CELLS",
     "AdaptSettings",
     "BoundSettings",
@@ -114,6 +126,7 @@ __all__ = [
     "FieldAtRoi",
     "FigureEightSettings",
     "FiniteElements",
+    "HeadBuild",
     "HeadMesh",
     "HeadModel",
     "HeadSurfaces",
@@ -128,8 +141,10 @@ __all__ = [
     "PardisoSolver",
     "PotentialSolver",
     "QualityReport",
+    "Reference",
     "ReferenceErrors",
     "ReferenceSettings",
+    "RegionSettings",
     "RoiSettings",
     "SolvedErrors",
     "SphereError",
@@ -141,9 +156,8 @@ __all__ = [
     "adapted_mesh",
     "bounded",
     "box_roi",
-    "build_demo_table",
+    "build_for_coils",
     "build_from_setup",
-    "build_table",
     "cached_head_mesh",
     "cached_label_mesh",
     "check_table",
@@ -154,6 +168,7 @@ __all__ = [
     "coil_sha256",
     "convergence_rate",
     "cortex_roi",
+    "dask_client",
     "default_cache_folder",
     "demo_coil",
     "didt_a",
@@ -169,6 +184,8 @@ __all__ = [
     "head_model",
     "held_out_poses",
     "hybrid_elements",
+    "in_focus",
+    "inputs_sha256",
     "job_arrays",
     "linear_elements",
     "load_demo_head",
@@ -189,10 +206,14 @@ __all__ = [
     "read_head_msh",
     "read_mesh",
     "reference_errors",
+    "reference_of",
     "refine",
     "region_mesh",
+    "rel_l2",
     "round_coil",
     "sample_b",
+    "setup_for_coil",
+    "setup_like",
     "setup_over_hand_knob",
     "setup_over_target",
     "solved_by_simnibs",
