@@ -65,6 +65,7 @@ from m2m_rt.fem.mesh import (
     mesh_head,
     mesh_quality,
     mesh_sha256,
+    outer_boundary,
     volumes_mm3,
 )
 from m2m_rt.fem.mesh_file import read_mesh, write_mesh
@@ -198,6 +199,7 @@ __all__ = [
     "named_coil",
     "occupancies",
     "occupancies_of_labels",
+    "outer_boundary",
     "patch_roi",
     "patch_weights",
     "quality_report",
