@@ -10,7 +10,7 @@ import numpy as np
 from m2m_rt.adapters.label_volume import read_labels
 from m2m_rt.adapters.table_file import read_table, write_table
 from m2m_rt.app.build_plan import PlannedStep, planned_steps
-from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE
+from m2m_rt.app.table_path import DIRECT_FILE, MESH_FILE, TABLE_FILE
 from m2m_rt.app.table_request import CORTEX, DEMO, MOTOR, BuildRequest
 from m2m_rt.efield import EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError
@@ -22,6 +22,7 @@ from m2m_rt.fem import (
     MeshedHead,
     RoiSettings,
     TableSetup,
+    bounded_by_simnibs,
     box_roi,
     build_for_coils,
     cached_head_mesh,
@@ -31,6 +32,7 @@ from m2m_rt.fem import (
     demo_coil,
     find_head_mesh,
     hand_knob_mm,
+    held_out_of,
     job_arrays,
     load_demo_head,
     mesh_sha256,
@@ -46,6 +48,7 @@ from m2m_rt.fem import (
     setup_over_target,
     solved_by_simnibs,
     table_of_modes,
+    write_direct,
     write_job,
     write_mesh,
     write_notices,
@@ -196,23 +199,28 @@ def _with_simnibs(
 ) -> list[EfieldTable]:
     """Write the job for SimNIBS, or finish the tables from SimNIBS' fields."""
     build.report("sources and sensors", 0.0)
+    bound = build.settings.bound
     layers = mode_layers(build.head, build.base, build.settings)
-    job = job_arrays(build.head, layers, find_head_mesh(Path(request.head)))
+    held_out = [held_out_of(setup, bound) for setup in setups]
+    head = find_head_mesh(Path(request.head))
+    job = job_arrays(setups, layers, head, held_out)
     if request.from_simnibs is None:
         if request.simnibs_job is not None:
             write_job(job, request.simnibs_job)
+        n_modes, n_poses = len(job["mode_am2"]), sum(map(len, held_out))
+        build.report(f"job: {n_modes} modes, {n_poses} coil poses", 1.0)
         return []
     answer = read_fields(request.from_simnibs, job)
     solved = solved_by_simnibs(build.head, layers, build.base, answer)
-    return [
-        _written(
-            request,
-            coil,
-            table_of_modes(setup, solved, build.settings, build.report),
-            build.base,
-        )
-        for coil, setup in zip(request.coils, setups, strict=True)
-    ]
+    tables = []
+    each_coil = zip(request.coils, setups, held_out, answer.direct, strict=True)
+    for coil, setup, poses, direct in each_coil:
+        table = table_of_modes(setup, solved, build.settings, build.report)
+        table, left = bounded_by_simnibs(table, bound, poses, direct)
+        table = _written(request, coil, table, build.base)
+        write_direct(left, table, request.folder_for(coil) / DIRECT_FILE)
+        tables.append(table)
+    return tables
 
 
 def _written(
@@ -224,6 +232,7 @@ def _written(
     if Path(coil).is_file():
         shutil.copyfile(coil, folder / Path(coil).name)
     write_mesh(mesh, folder / MESH_FILE)
+    (folder / DIRECT_FILE).unlink(missing_ok=True)  # of a table that was here before
     if table.provenance.made_from == DEMO_HEAD_SOURCES:
         write_notices(folder)
     return write_table(table, folder / TABLE_FILE)

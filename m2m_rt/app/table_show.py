@@ -22,7 +22,7 @@ from m2m_rt.app.table_report_pictures import (
 from m2m_rt.app.table_scene import cortex_of
 from m2m_rt.efield import EfieldLookup, EfieldTable, FieldAnswer
 from m2m_rt.errors import ConfigError
-from m2m_rt.fem import HeadMesh, coil_of_table, direct_fields
+from m2m_rt.fem import HeadMesh, coil_of_table, direct_fields, is_solved_by_simnibs
 from m2m_rt.units import F64
 
 Report = Callable[[str, float], None]
@@ -114,6 +114,8 @@ def _direct_errors(
 ) -> DirectErrors:
     """Solve one pose directly and compare."""
     efield = EfieldLookup(table).query(pose).unit_efield_v_per_m
+    if is_solved_by_simnibs(table):
+        raise ConfigError("--direct", f"{path}, solved by SimNIBS", "m2m table check")
     if mesh is None:
         raise ConfigError("--direct", f"no {MESH_FILE} beside {path}", "its mesh")
     if efield is None:
