@@ -12,6 +12,7 @@ from m2m_rt.adapters.table_file import read_table, write_table
 from m2m_rt.app.build_plan import PlannedStep, planned_steps
 from m2m_rt.app.table_path import DIRECT_FILE, MESH_FILE, TABLE_FILE
 from m2m_rt.app.table_request import CORTEX, DEMO, MOTOR, BuildRequest
+from m2m_rt.app.table_simnibs import simnibs_work
 from m2m_rt.efield import EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
@@ -22,7 +23,6 @@ from m2m_rt.fem import (
     MeshedHead,
     RoiSettings,
     TableSetup,
-    bounded_by_simnibs,
     box_roi,
     build_for_coils,
     cached_head_mesh,
@@ -32,24 +32,17 @@ from m2m_rt.fem import (
     demo_coil,
     find_head_mesh,
     hand_knob_mm,
-    held_out_of,
-    job_arrays,
     load_demo_head,
     mesh_sha256,
-    mode_layers,
     named_coil,
     patch_roi,
-    read_fields,
     read_head_msh,
     read_mesh,
     setup_for_coil,
     setup_like,
     setup_over_hand_knob,
     setup_over_target,
-    solved_by_simnibs,
-    table_of_modes,
     write_direct,
-    write_job,
     write_mesh,
     write_notices,
 )
@@ -198,28 +191,17 @@ def _with_simnibs(
     request: BuildRequest, build: HeadBuild, setups: list[TableSetup]
 ) -> list[EfieldTable]:
     """Write the job for SimNIBS, or finish the tables from SimNIBS' fields."""
-    build.report("sources and sensors", 0.0)
-    bound = build.settings.bound
-    layers = mode_layers(build.head, build.base, build.settings)
-    held_out = [held_out_of(setup, bound) for setup in setups]
-    head = find_head_mesh(Path(request.head))
-    job = job_arrays(setups, layers, head, held_out)
+    work = simnibs_work(build, setups, find_head_mesh(Path(request.head)))
     if request.from_simnibs is None:
         if request.simnibs_job is not None:
-            write_job(job, request.simnibs_job)
-        n_modes, n_poses = len(job["mode_am2"]), sum(map(len, held_out))
-        build.report(f"job: {n_modes} modes, {n_poses} coil poses", 1.0)
+            work.write(request.simnibs_job)
         return []
-    answer = read_fields(request.from_simnibs, job)
-    solved = solved_by_simnibs(build.head, layers, build.base, answer)
     tables = []
-    each_coil = zip(request.coils, setups, held_out, answer.direct, strict=True)
-    for coil, setup, poses, direct in each_coil:
-        table = table_of_modes(setup, solved, build.settings, build.report)
-        table, left = bounded_by_simnibs(table, bound, poses, direct)
-        table = _written(request, coil, table, build.base)
-        write_direct(left, table, request.folder_for(coil) / DIRECT_FILE)
-        tables.append(table)
+    finished = work.finish(request.from_simnibs)
+    for coil, (table, left) in zip(request.coils, finished, strict=True):
+        written = _written(request, coil, table, build.base)
+        write_direct(left, written, request.folder_for(coil) / DIRECT_FILE)
+        tables.append(written)
     return tables
 
 

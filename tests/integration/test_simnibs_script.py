@@ -15,6 +15,7 @@ from m2m_rt.adapters.msh_write import MshForm, write_msh
 from m2m_rt.adapters.table_file import write_table
 from m2m_rt.app.cli import main
 from m2m_rt.app.table_path import DIRECT_FILE, TABLE_FILE
+from m2m_rt.app.table_simnibs import simnibs_work
 from m2m_rt.efield import EfieldLookup, EfieldTable
 from m2m_rt.errors import ConfigError, DataError
 from m2m_rt.fem import (
@@ -22,6 +23,7 @@ from m2m_rt.fem import (
     BuildSettings,
     DirectSolves,
     FigureEightSettings,
+    HeadBuild,
     HeadModel,
     ModeSettings,
     TableSetup,
@@ -32,7 +34,6 @@ from m2m_rt.fem import (
     held_out_poses,
     write_direct,
 )
-from m2m_rt.fem.build import mode_layers, table_of_modes
 from m2m_rt.fem.current_sources import CurrentSources
 from m2m_rt.fem.head_file import read_head_msh
 from m2m_rt.fem.mesh import outer_boundary
@@ -40,12 +41,11 @@ from m2m_rt.fem.mode_blocks import mode_fields
 from m2m_rt.fem.npz_file import Arrays
 from m2m_rt.fem.plan import plan_region
 from m2m_rt.fem.simnibs_job import (
+    N_CHECKED,
     SimnibsAnswer,
     bounded_by_simnibs,
     held_out_of,
-    job_arrays,
     read_fields,
-    solved_by_simnibs,
     write_job,
 )
 from m2m_rt.fem.surfaces import grid_around, signed_distance
@@ -55,10 +55,9 @@ from tests.support.fem_roi import roi_in_shell
 from tests.support.fem_shapes import layered_ball
 
 ROOT = Path(__file__).parents[2]
-COIL = demo_coil(FigureEightSettings(n_rings=4))  # few dipoles: quick to solve
+COIL = demo_coil(FigureEightSettings(n_rings=3))  # few dipoles: quick to solve
 KNOB_MM = np.array((-20.0, -10.0, 62.0))
 N_COMPARED = 30
-N_CHECKED = 30
 SMALL = BuildSettings(
     modes=ModeSettings(
         n_sources=700,
@@ -118,22 +117,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     roi = roi_in_shell(KNOB_MM)
     region = plan_region(scalp, COIL, KNOB_MM)
     setup = TableSetup("ball", "made for a test.", COIL, region, roi, scalp)
-    layers = mode_layers(setup, mesh, SMALL)
-    poses = held_out_of(setup, SMALL.bound, N_CHECKED)
-    job = job_arrays([setup], layers, folder / "ball.msh", [poses])
-    write_job(job, folder / "job.npz")
+    build = HeadBuild(setup, mesh, SMALL, lambda *_: None)
+    work = simnibs_work(build, [setup], folder / "ball.msh")
+    work.write(folder / "job.npz")
     done = run_script(str(folder / "job.npz"), str(folder / "fields.npz"))
     assert done.returncode == 0, done.stderr
-    answer = read_fields(folder / "fields.npz", job)
-    solved = solved_by_simnibs(setup, layers, mesh, answer)
-    table = table_of_modes(setup, solved, SMALL, lambda *_: None)
-    table, left = bounded_by_simnibs(table, SMALL.bound, poses, answer.direct[0])
+    ((table, left),) = work.finish(folder / "fields.npz")
     table = write_table(table, folder / TABLE_FILE)
     write_direct(left, table, folder / DIRECT_FILE)
+    answer = read_fields(folder / "fields.npz", work.job)
     model = head_model(mesh, roi.points_mm)
-    few = replace(layers.modes, moments=layers.modes.moments[:, :N_COMPARED])
-    own = mode_fields(model, layers.sources, few, lambda _: None)
-    return Run(setup, table, model, answer, own, job, folder)
+    few = replace(work.layers.modes, moments=work.layers.modes.moments[:, :N_COMPARED])
+    own = mode_fields(model, work.layers.sources, few, lambda _: None)
+    return Run(setup, table, model, answer, own, work.job, folder)
 
 
 def test_fields_that_come_back_are_those_of_our_own_solver(run: Run) -> None:
