@@ -250,10 +250,11 @@ def _draw_arrows(axes: Axes, view: View, painted: Painted, efield: F32) -> None:
 
 def _draw_coil(axes: Axes, view: View, coil: CoilLines) -> None:
     """Draw windings, handle and axis over everything, the cortex seen through them."""
+    points = [line_mm for line_mm in coil.windings_mm if len(line_mm) == 1]
+    if points:
+        axes.plot(*view.flat(np.concatenate(points)).T, ".", c=WINDING, ms=3, zorder=4)
     for line_mm in coil.windings_mm:
-        marker = "." if len(line_mm) < 2 else None
-        places = view.flat(line_mm)
-        axes.plot(*places.T, c=WINDING, lw=1.6, alpha=0.75, marker=marker, zorder=4)
+        axes.plot(*view.flat(line_mm).T, c=WINDING, lw=1.6, alpha=0.75, zorder=4)
     for line_mm, colour in ((coil.handle_mm, HANDLE), (coil.axis_mm, AXIS)):
         axes.plot(*view.flat(line_mm).T, c=colour, lw=3, zorder=5)
     axes.plot(*view.flat(coil.axis_mm[:1]).T, "o", color=WINDING, ms=5, zorder=6)

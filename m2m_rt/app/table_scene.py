@@ -135,5 +135,8 @@ def spread_points(across_mm: F64, toward_mm: F64, spacing_mm: float) -> I64:
 
 
 def _closed(line_mm: F64, gap_mm: float) -> F64:
+    """Return a line that ends where it begins, if that is a step like the others."""
+    if len(line_mm) < 3:
+        return line_mm
     near = np.linalg.norm(line_mm[-1] - line_mm[0]) <= gap_mm
     return np.concatenate((line_mm, line_mm[:1])) if near else line_mm

@@ -95,7 +95,9 @@ def test_coil_is_drawn_where_it_is() -> None:
 def test_points_in_no_order_are_not_joined() -> None:
     rng = np.random.default_rng(0)
     scattered = rng.permutation(np.stack(np.indices((9, 9, 2)), -1).reshape(-1, 3))
-    assert len(joined(scattered.astype(float))) > len(scattered) / 2
+    lines = joined(scattered.astype(float))
+    assert len(lines) > len(scattered) / 2
+    assert min(map(len, lines)) == 1
 
 
 def test_view_along_the_coil_is_no_mirror_image() -> None:
