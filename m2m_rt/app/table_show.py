@@ -86,16 +86,21 @@ def _pose_of(text: str | None, table: EfieldTable) -> F64:
     """Return the pose (4, 4) of 16 numbers, or of a file that holds them."""
     if text is None:
         return table.region.planned_head_from_coil
-    is_file = len(text) < 1000 and Path(text).is_file()
-    numbers = Path(text).read_text(encoding="utf-8") if is_file else text
     try:
-        pose = np.array([float(part) for part in _words(numbers)])
+        pose = np.array([float(part) for part in _words(_text_of(text))])
     except ValueError:
         pose = np.zeros(0)
-    if pose.size != 16:
-        found = repr(text) if len(text) < 60 else f"{pose.size} numbers"
-        raise ConfigError("--pose", found, "16 numbers, row by row, or a file of them")
+    if pose.size != 16 or not np.isfinite(pose).all():
+        raise ConfigError(
+            "--pose", repr(text[:60]), "16 numbers, row by row, or a file of them"
+        )
     return pose.reshape(4, 4)
+
+
+def _text_of(text: str) -> str:
+    """Return the text of a file, or a text that is no file's name."""
+    is_file = "," not in text and Path(text).is_file()
+    return Path(text).read_text(encoding="utf-8") if is_file else text
 
 
 def _words(text: str) -> list[str]:

@@ -57,7 +57,13 @@ def test_a_refused_pose_is_drawn_with_its_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "said"), [(["--pose", "1,2,3"], "16 numbers"), (["--direct"], "mesh.h5")]
+    ("option", "said"),
+    [
+        (["--pose", "1,2,3"], "16 numbers"),
+        (["--pose", ",".join(["nan"] * 16)], "16 numbers"),
+        (["--pose", "no-such-file.txt"], "16 numbers"),
+        (["--direct"], "mesh.h5"),
+    ],
 )
 def test_what_cannot_be_shown_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str], said: str
