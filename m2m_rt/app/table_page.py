@@ -21,6 +21,7 @@ from m2m_rt.app.table_picture import (
     WINDING,
     coil_view,
     field_size,
+    finding,
     shades,
 )
 from m2m_rt.app.table_scene import Cortex, coil_lines
@@ -67,7 +68,7 @@ def page_of(
     named = html.escape(f"{table.name}, coil {table.coil.name}")
     fields = {
         "title": named,
-        "about": named + "<br>" + html.escape(_finding(answer)) + _key(),
+        "about": named + "<br>" + html.escape(finding(answer)) + _key(),
         "largest": "–" if efield is None else f"{largest:.2f}",
         "data": json.dumps(data),
     }
@@ -75,12 +76,6 @@ def page_of(
     for name, text in fields.items():
         page = page.replace("{{" + name + "}}", text)
     return page
-
-
-def _finding(answer: FieldAnswer) -> str:
-    if not answer.valid:
-        return f"This pose is refused: {answer.reason}."
-    return f"The table's own error is at most {100.0 * answer.table_rel_error:.2f} %."
 
 
 def _key() -> str:

@@ -1,5 +1,6 @@
 """Pictures of a field on the cortex, with the coil where it is: from three sides."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -286,11 +287,17 @@ def _draw_scalp(axes: Axes, view: View, scalp: ScalpDistance) -> None:
     axes.contour(x, y, distance_mm, levels=[0.0], colors=SCALP, linewidths=2)
 
 
+def finding(answer: FieldAnswer) -> str:
+    """Return in words how good an answer is, or why there is none."""
+    if not answer.valid:
+        return f"this pose is refused: {answer.reason}"
+    if math.isnan(answer.table_rel_error):
+        return "no bound of the table's own error"
+    return f"the table's own error ≤ {100.0 * answer.table_rel_error:.2f} %"
+
+
 def _title(table: EfieldTable, answer: FieldAnswer, largest: float) -> str:
     about = f"{table.name}, coil {table.coil.name}"
-    if not answer.valid:
-        return f"{about}: this pose is refused: {answer.reason}"
-    return (
-        f"{about}: largest |E| {largest:.2f} V/m per A/µs; "
-        f"the table's own error ≤ {100.0 * answer.table_rel_error:.2f} %"
-    )
+    if answer.valid:
+        about += f"; largest |E| {largest:.2f} V/m per A/µs"
+    return f"{about}; {finding(answer)}"

@@ -14,7 +14,7 @@ from m2m_rt.adapters.table_file import write_table
 from m2m_rt.app.cli import main
 from m2m_rt.app.table_page import page_of
 from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE
-from m2m_rt.app.table_picture import coil_view
+from m2m_rt.app.table_picture import coil_view, finding
 from m2m_rt.app.table_region import pose_maps
 from m2m_rt.app.table_scene import coil_lines, cortex_of, joined, spread_points
 from m2m_rt.efield import EfieldLookup, PoseFault
@@ -143,6 +143,14 @@ def test_page_holds_the_field_and_asks_for_nothing() -> None:
     assert triangles.max() < len(points) / 3
     assert len(colours) == len(triangles)
     assert any(line.get("normal") for line in data["lines"])
+
+
+def test_answer_is_said_with_its_bound_or_why_there_is_none() -> None:
+    bounded = EfieldLookup(TABLE).query(PLANNED)
+    assert "≤" in finding(bounded)
+    unbounded = EfieldLookup(replace(TABLE, bound=None)).query(PLANNED)
+    assert "no bound" in finding(unbounded)
+    assert "not_rigid" in finding(EfieldLookup(TABLE).query(2.0 * PLANNED))
 
 
 def test_page_of_a_table_without_a_mesh_shows_its_points() -> None:
