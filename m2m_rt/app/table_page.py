@@ -19,12 +19,11 @@ from m2m_rt.app.table_picture import (
     FAINTEST,
     HANDLE,
     WINDING,
-    coil_view,
     field_size,
     finding,
     shades,
 )
-from m2m_rt.app.table_scene import Cortex, coil_lines
+from m2m_rt.app.table_scene import Cortex, coil_lines, coil_view
 from m2m_rt.efield import EfieldTable, FieldAnswer
 from m2m_rt.units import F32, F64, I64
 

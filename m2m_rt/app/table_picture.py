@@ -14,7 +14,15 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from m2m_rt.app.table_scene import CoilLines, Cortex, coil_lines, spread_points
+from m2m_rt.app.table_scene import (
+    HALF_WIDTH_MM,
+    CoilLines,
+    Cortex,
+    View,
+    coil_lines,
+    coil_view,
+    spread_points,
+)
 from m2m_rt.efield import EfieldTable, FieldAnswer, ScalpDistance
 from m2m_rt.units import F32, F64
 
@@ -32,9 +40,6 @@ ARROW_MM = 10.0
 FAINTEST = 0.12
 """Of the largest |E|: fainter places have no arrow."""
 
-HALF_WIDTH_MM = 90.0
-"""Of the views along and beside the coil."""
-
 DEEPEST_MM = 110.0
 """Of the view beside it."""
 
@@ -42,38 +47,6 @@ CUT_STEP_MM = 1.5
 
 WINDING, HANDLE, AXIS, SCALP = "black", "#D55E00", "#CC79A7", "#0072B2"
 """Told apart with any colour vision (Okabe & Ito 2008)."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """From where a scene is looked at."""
-
-    title: str
-    right: F64
-    up: F64
-    """(3,) each: head-frame directions of the picture's x and y."""
-
-    centre_mm: F64
-    """(3,): in the middle of the picture."""
-
-    labels: tuple[str, str]
-    limits_mm: tuple[float, float, float, float]
-    """Of the picture: left, right, bottom, top."""
-
-    with_scalp: bool = False
-    """Also where the scalp is, in the plane through the centre."""
-
-    @property
-    def toward(self) -> F64:
-        """Unit vector to the viewer."""
-        return np.cross(self.right, self.up)
-
-    def flat(self, points_mm: F64) -> F64:
-        """Return places in the picture (…, 2)."""
-        across: F64 = (points_mm - self.centre_mm) @ np.stack(
-            (self.right, self.up), axis=1
-        )
-        return across
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +120,6 @@ def add_scale(
     """Put a colour bar from zero beside the panels."""
     scale = ScalarMappable(Normalize(0.0, largest), COLOURS)
     figure.colorbar(scale, ax=list(panels), label=label, shrink=0.8, aspect=30)
-
-
-def coil_view(pose: F64) -> View:
-    """Return what is seen when looking along a coil's z axis, its handle downwards."""
-    # With y up and z away from the viewer, x points to the left.
-    half = HALF_WIDTH_MM
-    return View(
-        "along the coil's z axis",
-        -pose[:3, 0],
-        pose[:3, 1],
-        pose[:3, 3],
-        ("coil −x (mm)", "coil y (mm)"),
-        (-half, half, -half, half),
-    )
 
 
 def _views(pose: F64, cortex: Cortex | None) -> tuple[View, View, View]:

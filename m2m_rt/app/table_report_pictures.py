@@ -10,9 +10,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from m2m_rt.app.table_picture import COLOURS, Painted, add_scale, coil_view, draw_view
+from m2m_rt.app.table_picture import COLOURS, Painted, add_scale, draw_view
 from m2m_rt.app.table_region import PoseMap
-from m2m_rt.app.table_scene import Cortex
+from m2m_rt.app.table_scene import Cortex, coil_view
 from m2m_rt.efield import EfieldTable, PoseFault
 from m2m_rt.units import F64, I64
 

@@ -16,6 +16,9 @@ COLOURED_MM = 5.0
 value."""
 
 BLENDED_POINTS = 4
+HALF_WIDTH_MM = 90.0
+"""Of the views along and beside the coil."""
+
 HANDLE_MM = 75.0
 AXIS_MM = 40.0
 GAP = 1.5
@@ -58,6 +61,52 @@ class CoilLines:
 
     axis_mm: F64
     """(2, 3): from the centre along z, into the head."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """From where a scene is looked at."""
+
+    title: str
+    right: F64
+    up: F64
+    """(3,) each: head-frame directions of the picture's x and y."""
+
+    centre_mm: F64
+    """(3,): in the middle of the picture."""
+
+    labels: tuple[str, str]
+    limits_mm: tuple[float, float, float, float]
+    """Of the picture: left, right, bottom, top."""
+
+    with_scalp: bool = False
+    """Also where the scalp is, in the plane through the centre."""
+
+    @property
+    def toward(self) -> F64:
+        """Unit vector to the viewer."""
+        return np.cross(self.right, self.up)
+
+    def flat(self, points_mm: F64) -> F64:
+        """Return places in the picture (…, 2)."""
+        across: F64 = (points_mm - self.centre_mm) @ np.stack(
+            (self.right, self.up), axis=1
+        )
+        return across
+
+
+def coil_view(pose: F64) -> View:
+    """Return what is seen when looking along a coil's z axis, its handle downwards."""
+    # With y up and z away from the viewer, x points to the left.
+    half = HALF_WIDTH_MM
+    return View(
+        "along the coil's z axis",
+        -pose[:3, 0],
+        pose[:3, 1],
+        pose[:3, 3],
+        ("coil −x (mm)", "coil y (mm)"),
+        (-half, half, -half, half),
+    )
 
 
 def cortex_of(mesh: HeadMesh, roi_points_mm: F64) -> Cortex:

@@ -14,9 +14,15 @@ from m2m_rt.adapters.table_file import write_table
 from m2m_rt.app.cli import main
 from m2m_rt.app.table_page import page_of
 from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE
-from m2m_rt.app.table_picture import coil_view, finding
+from m2m_rt.app.table_picture import finding
 from m2m_rt.app.table_region import pose_maps
-from m2m_rt.app.table_scene import coil_lines, cortex_of, joined, spread_points
+from m2m_rt.app.table_scene import (
+    coil_lines,
+    coil_view,
+    cortex_of,
+    joined,
+    spread_points,
+)
 from m2m_rt.efield import EfieldLookup, PoseFault
 from m2m_rt.fem import mesh_sha256, write_mesh
 
