@@ -11,6 +11,7 @@ TABLE_MODULES = (
     "cli_table_check",
     "cli_table_bench",
     "cli_table_show",
+    "cli_table_chain",
 )
 """Modules of m2m_rt.app with `register(table)`, in the order of the help page."""
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.cli_table_shared import known, mesh_of, model_of
+from m2m_rt.app.table_path import DIRECT_FILE
 from m2m_rt.efield import EfieldTable
+from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
     SPHERE_CELLS,
     CoilDipoles,
@@ -20,8 +22,11 @@ from m2m_rt.fem import (
     coil_of_table,
     convergence_rate,
     direct_fields,
+    errors_against,
     held_out_poses,
     in_focus,
+    is_solved_by_simnibs,
+    read_direct,
     reference_errors,
     reference_of,
     rel_l2,
@@ -76,12 +81,33 @@ def check_tables(
     found = []
     for path in paths:
         table = read_table(path)
+        figures: dict[str, object] = {"seed": request.seed, "table": str(path)}
+        if is_solved_by_simnibs(table):
+            found.append(figures | _stored(table, path, request))
+            continue
         coil = coil_of_table(table, path.parent)
         if truth is None or not truth.fits(table):
             truth = _truth_of(table, path, request, report)
-        figures: dict[str, object] = {"seed": request.seed, "table": str(path)}
         found.append(figures | _checked(table, coil, truth, request, report))
     return found
+
+
+def _stored(table: EfieldTable, path: Path, request: CheckRequest) -> dict[str, object]:
+    """Return the figures of a table that SimNIBS solved, by SimNIBS' own solves."""
+    if request.with_reference:
+        raise ConfigError(
+            "--reference", f"{path}, solved by SimNIBS", "a table solved here"
+        )
+    solves = read_direct(path.parent / DIRECT_FILE, table)
+    order = np.random.default_rng(request.seed).permutation(len(solves.poses))
+    at = order[: request.n_poses]
+    if not len(at):
+        raise ConfigError(
+            str(path.parent / DIRECT_FILE), "no pose", "a coil of dipoles only"
+        )
+    errors = errors_against(table, solves.poses[at], solves.efield[at])
+    figures: dict[str, object] = {"coil": table.coil.name, "direct_solves": "stored"}
+    return figures | _figures(table, errors)
 
 
 def _truth_of(

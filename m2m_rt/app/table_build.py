@@ -10,8 +10,9 @@ import numpy as np
 from m2m_rt.adapters.label_volume import read_labels
 from m2m_rt.adapters.table_file import read_table, write_table
 from m2m_rt.app.build_plan import PlannedStep, planned_steps
-from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE
+from m2m_rt.app.table_path import DIRECT_FILE, MESH_FILE, TABLE_FILE
 from m2m_rt.app.table_request import CORTEX, DEMO, MOTOR, BuildRequest
+from m2m_rt.app.table_simnibs import simnibs_work
 from m2m_rt.efield import EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
@@ -31,22 +32,17 @@ from m2m_rt.fem import (
     demo_coil,
     find_head_mesh,
     hand_knob_mm,
-    job_arrays,
     load_demo_head,
     mesh_sha256,
-    mode_layers,
     named_coil,
     patch_roi,
-    read_fields,
     read_head_msh,
     read_mesh,
     setup_for_coil,
     setup_like,
     setup_over_hand_knob,
     setup_over_target,
-    solved_by_simnibs,
-    table_of_modes,
-    write_job,
+    write_direct,
     write_mesh,
     write_notices,
 )
@@ -195,24 +191,18 @@ def _with_simnibs(
     request: BuildRequest, build: HeadBuild, setups: list[TableSetup]
 ) -> list[EfieldTable]:
     """Write the job for SimNIBS, or finish the tables from SimNIBS' fields."""
-    build.report("sources and sensors", 0.0)
-    layers = mode_layers(build.head, build.base, build.settings)
-    job = job_arrays(build.head, layers, find_head_mesh(Path(request.head)))
+    work = simnibs_work(build, setups, find_head_mesh(Path(request.head)))
     if request.from_simnibs is None:
         if request.simnibs_job is not None:
-            write_job(job, request.simnibs_job)
+            work.write(request.simnibs_job)
         return []
-    answer = read_fields(request.from_simnibs, job)
-    solved = solved_by_simnibs(build.head, layers, build.base, answer)
-    return [
-        _written(
-            request,
-            coil,
-            table_of_modes(setup, solved, build.settings, build.report),
-            build.base,
-        )
-        for coil, setup in zip(request.coils, setups, strict=True)
-    ]
+    tables = []
+    finished = work.finish(request.from_simnibs)
+    for coil, (table, left) in zip(request.coils, finished, strict=True):
+        written = _written(request, coil, table, build.base)
+        write_direct(left, written, request.folder_for(coil) / DIRECT_FILE)
+        tables.append(written)
+    return tables
 
 
 def _written(
@@ -224,6 +214,7 @@ def _written(
     if Path(coil).is_file():
         shutil.copyfile(coil, folder / Path(coil).name)
     write_mesh(mesh, folder / MESH_FILE)
+    (folder / DIRECT_FILE).unlink(missing_ok=True)  # of a table that was here before
     if table.provenance.made_from == DEMO_HEAD_SOURCES:
         write_notices(folder)
     return write_table(table, folder / TABLE_FILE)

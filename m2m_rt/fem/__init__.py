@@ -25,7 +25,13 @@ from m2m_rt.fem.build_head import (
     setup_over_target,
 )
 from m2m_rt.fem.cache import cached_head_mesh, cached_label_mesh, default_cache_folder
-from m2m_rt.fem.check import TableErrors, check_table, held_out_poses, rel_l2
+from m2m_rt.fem.check import (
+    TableErrors,
+    check_table,
+    errors_against,
+    held_out_poses,
+    rel_l2,
+)
 from m2m_rt.fem.coil_from_file import coil_from_file
 from m2m_rt.fem.coil_registry import NAMED_COILS, coil_of_table, named_coil
 from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
@@ -40,6 +46,7 @@ from m2m_rt.fem.coils import (
 )
 from m2m_rt.fem.dask_blocks import dask_client
 from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
+from m2m_rt.fem.direct_file import DirectSolves, read_direct, write_direct
 from m2m_rt.fem.elements import (
     FiniteElements,
     LinearElements,
@@ -65,6 +72,7 @@ from m2m_rt.fem.mesh import (
     mesh_head,
     mesh_quality,
     mesh_sha256,
+    outer_boundary,
     volumes_mm3,
 )
 from m2m_rt.fem.mesh_file import read_mesh, write_mesh
@@ -85,6 +93,9 @@ from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import RoiSettings, motor_roi
 from m2m_rt.fem.roi_surface import CortexSettings, box_roi, cortex_roi, patch_roi
 from m2m_rt.fem.simnibs_job import (
+    bounded_by_simnibs,
+    held_out_of,
+    is_solved_by_simnibs,
     job_arrays,
     read_fields,
     solved_by_simnibs,
@@ -123,6 +134,7 @@ __all__ = [
     "BuiltTable",
     "CoilDipoles",
     "CortexSettings",
+    "DirectSolves",
     "FieldAtRoi",
     "FigureEightSettings",
     "FiniteElements",
@@ -155,6 +167,7 @@ __all__ = [
     "VoxelGrid",
     "adapted_mesh",
     "bounded",
+    "bounded_by_simnibs",
     "box_roi",
     "build_for_coils",
     "build_from_setup",
@@ -176,16 +189,19 @@ __all__ = [
     "direct_fields",
     "double_cone_coil",
     "elements_of_order",
+    "errors_against",
     "estimate_uncertainty",
     "field_at_roi",
     "find_head_mesh",
     "fit_bound",
     "hand_knob_mm",
     "head_model",
+    "held_out_of",
     "held_out_poses",
     "hybrid_elements",
     "in_focus",
     "inputs_sha256",
+    "is_solved_by_simnibs",
     "job_arrays",
     "linear_elements",
     "load_demo_head",
@@ -198,10 +214,12 @@ __all__ = [
     "named_coil",
     "occupancies",
     "occupancies_of_labels",
+    "outer_boundary",
     "patch_roi",
     "patch_weights",
     "quality_report",
     "rasterise",
+    "read_direct",
     "read_fields",
     "read_head_msh",
     "read_mesh",
@@ -223,6 +241,7 @@ __all__ = [
     "tabulate",
     "unit_edge_integrals",
     "volumes_mm3",
+    "write_direct",
     "write_job",
     "write_mesh",
     "write_notices",

@@ -44,6 +44,11 @@ class BoundSettings:
     seed: int = 2
     """Of the poses; not that of the table's training poses."""
 
+    @property
+    def n_poses(self) -> int:
+        """Return how many direct solves a bound costs."""
+        return self.n_fitted + self.n_calibrated
+
 
 @dataclass(frozen=True, slots=True)
 class SolvedErrors:
@@ -81,13 +86,20 @@ def bounded_by_blocks(
 ) -> EfieldTable:
     """Return a table with its bound, and the median error over calibration poses."""
     rng = np.random.default_rng(settings.seed)
-    poses = held_out_poses(table, settings.n_fitted + settings.n_calibrated, rng)
+    poses = held_out_poses(table, settings.n_poses, rng)
     items = {
         f"direct-{start:05d}": partial(_itself, poses[start : start + POSES_AT_ONCE])
         for start in range(0, len(poses), POSES_AT_ONCE)
     }
     blocks.finish(DirectField(coil), items, progress)
     direct = np.concatenate([blocks.work.view(name) for name in items])
+    return with_bound(table, settings, poses, direct)
+
+
+def with_bound(
+    table: EfieldTable, settings: BoundSettings, poses: F64, direct: F64
+) -> EfieldTable:
+    """Return a table with its bound from direct fields (n, 3 · n_roi) at poses."""
     solved = solved_errors(table, poses, direct)
     calibration = solved.rel_l2[settings.n_fitted :]
     return replace(

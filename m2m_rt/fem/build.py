@@ -199,13 +199,13 @@ def table_of_modes(
     poses = _training_poses(setup, settings)
 
     def reduced() -> Arrays:
-        training_b = _b_at_sensors(setup.coil, poses, sensors_mm, report)
+        training_b = b_at_sensors(setup.coil, poses, sensors_mm, report)
         return reduce_modes(
             solved.efield, modes.from_b, training_b, settings.modes.rank
         )
 
     basis, project, singular = kept(work, ("basis", "project", "singular"), reduced)
-    planned_b = _b_at_sensors(setup.coil, planned[np.newaxis], sensors_mm, report)
+    planned_b = b_at_sensors(setup.coil, planned[np.newaxis], sensors_mm, report)
     planned_field = (basis @ (project @ planned_b)).reshape(-1, 3)
     return EfieldTable(
         name=setup.name,
@@ -240,9 +240,7 @@ def _training_poses(setup: TableSetup, settings: BuildSettings) -> F64:
     return np.stack([draw_pose(setup.region, guard, rng) for _ in range(n_poses)])
 
 
-def _b_at_sensors(
-    coil: CoilDipoles, poses: F64, sensors_mm: F64, report: Report
-) -> F64:
+def b_at_sensors(coil: CoilDipoles, poses: F64, sensors_mm: F64, report: Report) -> F64:
     """Return dB/dt (3 · n_sensors, n) in the head frame, from the coil's dipoles."""
     columns = []
     for k, pose in enumerate(poses):

@@ -1,7 +1,7 @@
 """A table against direct finite elements on its own mesh, at poses it never saw."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,18 +110,36 @@ def check_table(
     DataError
         If the table refuses one of the poses.
     """
+    fields = (
+        field
+        for start in range(0, len(poses), POSES_AT_ONCE)
+        for field in direct_fields(model, coil, poses[start : start + POSES_AT_ONCE])
+    )
+    return errors_against(table, poses, fields, progress)
+
+
+def errors_against(
+    table: EfieldTable,
+    poses: F64,
+    direct: Iterable[F64],
+    progress: Callable[[float], None] = lambda _: None,
+) -> TableErrors:
+    """Return the table's errors at poses (n, 4, 4) with direct fields (n_roi, 3) each.
+
+    Raises
+    ------
+    DataError
+        If the table refuses one of the poses.
+    """
     lookup = EfieldLookup(table)
     aways, sizes, peaks, bounds, margins = [], [], [], [], []
-    for k, pose in enumerate(poses):
-        if k % POSES_AT_ONCE == 0:
-            block = direct_fields(model, coil, poses[k : k + POSES_AT_ONCE])
+    for k, (pose, true) in enumerate(zip(poses, direct, strict=True)):
         answered = lookup.query(pose)
         answer = answered.unit_efield_v_per_m
         if answer is None:
             raise DataError(f"pose {k} of the check is refused: {answered.reason}")
-        direct = block[k % POSES_AT_ONCE]
-        away = np.linalg.norm(answer - direct, axis=1)
-        size = np.linalg.norm(direct, axis=1)
+        away = np.linalg.norm(answer - true, axis=1)
+        size = np.linalg.norm(true, axis=1)
         aways.append(away)
         sizes.append(size)
         peak = np.linalg.norm(answer, axis=1).max()

@@ -68,6 +68,7 @@ def test_build_writes_a_job_for_simnibs_from_a_subject_folder_and_a_users_coil(
         assert str(file["head"]).endswith("ball.msh")
         assert file["mode_am2"].shape[1] == len(file["source_mm"])
         assert len(file["roi_mm"]) > 100
+        assert file["coil0_head_from_coil"].shape == (140, 4, 4)
 
 
 @pytest.mark.parametrize(
