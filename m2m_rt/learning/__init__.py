@@ -1,5 +1,12 @@
 """Learning while the session runs: last layer, progressive score, promotion."""
 
+from m2m_rt.learning.aim import (
+    Aim,
+    AimLimits,
+    Candidates,
+    best_candidate,
+    within_limits,
+)
 from m2m_rt.learning.last_layer import (
     LastLayerPrior,
     Posterior,
@@ -10,6 +17,34 @@ from m2m_rt.learning.last_layer import (
     predict_mean,
     rebuild,
 )
+from m2m_rt.learning.map_summary import (
+    Interval,
+    Place,
+    areas_mm2,
+    gravity_places,
+    hotspot_places,
+    interval_of,
+    place_of,
+)
+from m2m_rt.learning.muscle_map import (
+    MapSettings,
+    MapSites,
+    MuscleMap,
+    NextPulse,
+    map_surfaces,
+    most_telling_pulse,
+    muscle_map,
+)
+from m2m_rt.learning.next_pulse import (
+    MappingState,
+    StopReason,
+    StopRule,
+    expected_gain,
+    gain_at_most,
+    integrated_variance_reduction,
+    stop_reason,
+    variance_reduction,
+)
 from m2m_rt.learning.promotion import PromotionRule, promotes
 from m2m_rt.learning.score import (
     ProgressiveScore,
@@ -18,21 +53,78 @@ from m2m_rt.learning.score import (
     stack,
 )
 from m2m_rt.learning.selection import select_muscles
+from m2m_rt.learning.source import (
+    SourceDraws,
+    SourcePosterior,
+    SourceSettings,
+    draw_sources,
+    fit_sources,
+    source_answers,
+    source_drives,
+)
+from m2m_rt.learning.surfaces import (
+    MEP_PRESENT_UV,
+    ResponseMap,
+    Surfaces,
+    draw_weights,
+    last_layer_surfaces,
+    response_map,
+)
 
 __all__ = [
+    "MEP_PRESENT_UV",
+    "Aim",
+    "AimLimits",
+    "Candidates",
+    "Interval",
     "LastLayerPrior",
+    "MapSettings",
+    "MapSites",
+    "MappingState",
+    "MuscleMap",
+    "NextPulse",
+    "Place",
     "Posterior",
     "Predicted",
     "ProgressiveScore",
     "PromotionRule",
+    "ResponseMap",
+    "SourceDraws",
+    "SourcePosterior",
+    "SourceSettings",
+    "StopReason",
+    "StopRule",
+    "Surfaces",
+    "areas_mm2",
+    "best_candidate",
+    "draw_sources",
+    "draw_weights",
+    "expected_gain",
     "first_posterior",
+    "fit_sources",
+    "gain_at_most",
+    "gravity_places",
+    "hotspot_places",
+    "integrated_variance_reduction",
+    "interval_of",
+    "last_layer_surfaces",
     "learn",
+    "map_surfaces",
+    "most_telling_pulse",
+    "muscle_map",
+    "place_of",
     "predict",
     "predict_mean",
     "progressive_score",
     "promotes",
     "r2_log10",
     "rebuild",
+    "response_map",
     "select_muscles",
+    "source_answers",
+    "source_drives",
     "stack",
+    "stop_reason",
+    "variance_reduction",
+    "within_limits",
 ]
