@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from m2m_rt.learning.last_layer import Posterior, predict
+from m2m_rt.learning.last_layer import Posterior, Predicted, predict
 from m2m_rt.units import F32, F64
 
 MEP_PRESENT_UV = 50.0
@@ -95,10 +95,29 @@ def last_layer_surfaces(
     posterior: Posterior, features: F32, muscle: int, weights: F64
 ) -> Surfaces:
     """Return surfaces at features (n, n_features) of drawn weights."""
-    phi = features.astype(np.float64)
-    loadings = phi @ posterior.prior.factor[muscle]  # (n, n_latent)
-    known = np.sum((loadings @ posterior.latent_cov[muscle]) * loadings, axis=1)
-    variance = predict(posterior, features).sd[:, muscle] ** 2 - known
+    total2 = predict(posterior, features).sd[:, muscle] ** 2
+    noise2 = total2 - expectation_variance(posterior, features)[:, muscle]
     return Surfaces(
-        log10_uv=weights @ phi.T, noise_log10=np.sqrt(np.maximum(variance, _ROUNDING))
+        log10_uv=weights @ features.astype(np.float64).T,
+        noise_log10=np.sqrt(np.maximum(noise2, _ROUNDING)),
     )
+
+
+def expectation_variance(posterior: Posterior, features: F32) -> F64:
+    """Return how uncertain the answers' expectations are, (n, n_muscles), log10²."""
+    loadings = features.astype(np.float64) @ posterior.prior.factor
+    spread = np.sum((loadings @ posterior.latent_cov) * loadings, axis=-1)
+    variance: F64 = np.maximum(spread.T, 0.0)  # (n, n_muscles)
+    return variance
+
+
+def mean_of_pulses(posterior: Posterior, features: F32, n_pulses: int) -> Predicted:
+    """Return the distribution of the mean of several pulses' log10 MEPs.
+
+    Pulses of one stimulus differ by their noise; what is not known of the expectation
+    they have in common, so it does not average out.
+    """
+    one = predict(posterior, features)
+    known2 = expectation_variance(posterior, features)
+    noise2 = np.maximum(one.sd**2 - known2, _ROUNDING)
+    return Predicted(mean=one.mean, sd=np.sqrt(known2 + noise2 / n_pulses), dof=one.dof)
