@@ -21,6 +21,7 @@ RESEARCH_USE = "Research use only; not a medical device."
 COMMAND_MODULES = (
     "cli_session",
     "cli_replay",
+    "cli_map",
     "cli_streams",
     "cli_mep",
     "cli_table",

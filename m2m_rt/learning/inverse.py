@@ -65,9 +65,9 @@ def log_likelihood(
     common = shared / (1.0 + (n_valid - 1) * shared)
     squares = np.sum(error**2, axis=1) - common * np.sum(error, axis=1) ** 2
     log_det = (n_valid - 1) * np.log1p(-shared) + np.log1p((n_valid - 1) * shared)
-    log_sd = np.sum(np.log(predicted.sd[:, valid]), axis=1)
+    log_sd = np.sum(np.log(predicted.sd[:, valid]), axis=1) + n_valid * _HALF_LOG_TAU
     density: F64 = -0.5 * (squares / (1.0 - shared) + log_det) - log_sd
-    return density - n_valid * _HALF_LOG_TAU
+    return density
 
 
 def probabilities(log_likelihoods: F64) -> F64:

@@ -269,7 +269,7 @@ def _weigh(
     return SourcePosterior(
         probability=probability,
         parameters=parameters,
-        covariance=np.linalg.inv(precision),
+        covariance=np.asarray(np.linalg.inv(precision), np.float64),
         noise_log10=float(np.sqrt(probability @ noise2)),
         n_pulses=n_pulses,
     )

@@ -140,12 +140,14 @@ class Person:
             method="Nelder-Mead",
             options={"initial_simplex": simplex, "maxfev": 120, "xatol": 0.05},
         )
-        return self._pose(best.x)[:3, 3]
+        centre: F64 = self._pose(best.x)[:3, 3]
+        return centre
 
     def gravity_mm(self, muscle: int) -> F64:
         """Return the true map's centre of gravity (3,), NaN if it answers nowhere."""
         at = self.scene.sites.centre_mm[self.scene.sites.is_planned_yaw]
-        return gravity_places(self._map(muscle), at)[0]
+        (centre,) = gravity_places(self._map(muscle), at)
+        return np.asarray(centre, np.float64)
 
     def area_mm2(self, muscle: int) -> float:
         """Return the true map's area."""
@@ -172,7 +174,8 @@ class Person:
 
     def _map(self, muscle: int) -> F64:
         expected = self.expected_log10_uv(MAP_LEVEL)
-        return expected[self.scene.sites.is_planned_yaw, muscle][np.newaxis]
+        surface: F64 = expected[self.scene.sites.is_planned_yaw, muscle]
+        return surface[np.newaxis]
 
     def _pose(self, at: F64) -> F64:
         x_mm, y_mm, yaw_deg = at.tolist()

@@ -75,7 +75,10 @@ class Given:
 
     def fields(self, scene: Scene) -> F32:
         """Return relative fields (n_roi, n_pulses, 3)."""
-        found: F32 = scene.by_pose[:, self.rows] * np.float32(self.levels)[:, None]
+        found: F32 = (
+            scene.by_pose[:, self.rows]
+            * np.array(self.levels, np.float32)[:, np.newaxis]
+        )
         return found
 
     def answers(self, muscle: int) -> F64:
