@@ -28,6 +28,7 @@ COMMAND_MODULES = (
     "cli_files",
     "cli_register",
     "cli_train",
+    "cli_model",
     "cli_fit",
     "cli_bench",
     "cli_study",
