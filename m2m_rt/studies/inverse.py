@@ -4,8 +4,9 @@ Within a subject: ten folds over the pulses of the reference's recording. On new
 subjects: what is learnt from a population, with and without pulses of their own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from m2m_rt.studies.inverse_methods import (
     learnt_from,
     regressions,
 )
+from m2m_rt.studies.inverse_score import MapError, joined, mean_figures, score_maps
 from m2m_rt.units import F32, F64, I64
 
 Progress = Callable[[str, int, int], None]
@@ -36,9 +38,6 @@ Progress = Callable[[str, int, int], None]
 PUBLISHED = ((0.171, 0.869), (0.211, 0.765), (0.157, 0.709))
 """NRMSE and R² of M2M-InvNet's best model on its three subjects: real recordings of
 other people, so beside ours for the order of magnitude only."""
-
-_Z_90 = 1.6449
-_N_STRONGEST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +65,57 @@ class InversePlan:
     """Stimuli that are repeated."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapError:
-    """How far maps are from the true ones."""
+QUICK_PLAN = InversePlan(
+    n_people=1,
+    seed=1,
+    n_pulses=120,
+    n_folds=2,
+    n_pool=300,
+    n_population=12,
+    own_pulses=(0, 40),
+    n_repeated=10,
+)
 
-    nrmse: float
-    """Root of the summed squared error over the summed square."""
 
-    r2: float
-    """About the one mean of all points and pulses, as the reference may have it."""
+def with_people(plan: InversePlan, *, n_people: int, seed: int) -> InversePlan:
+    """Return the plan for other people."""
+    return replace(plan, n_people=n_people, seed=seed)
 
-    r2_pointwise: float
-    """About each point's own mean over the training pulses: 0 for a method that does
-    not look at the MEPs."""
 
-    coverage_90: float
-    """Part of points and pulses inside mean ± 1.645 sd; NaN for a method without."""
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One pulse of the first person, from its MEPs after a few of their pulses."""
 
-    strongest_mm: float
-    """Median distance between the middles of the 50 strongest points."""
+    points_mm: F64
+    true: F32
+    """(n_roi,)"""
+
+    found: FieldMap
+    """One row."""
+
+
+@dataclass(frozen=True, slots=True)
+class InverseFindings:
+    """What a study found."""
+
+    figures: dict[str, Any]
+    example: Example
+
+    def lines(self) -> list[str]:
+        """Return what a person reads."""
+        return [
+            f"{where}, {method}: NRMSE {one['nrmse']:.3f}, R² {one['r2']:.3f} "
+            f"(pointwise {one['r2_pointwise']:.3f}), 90 % interval holds "
+            f"{100 * one['coverage_90']:.0f} %"
+            for where in ("within_subject", "new_subject", "several_pulses")
+            for method, one in self.figures[where].items()
+        ]
 
 
 def run_inverse_study(
     lookup: EfieldLookup, predictor: Predictor, plan: InversePlan, progress: Progress
-) -> dict[str, object]:
-    """Return the figures of a report."""
+) -> InverseFindings:
+    """Map the pulses of new people by every method."""
     bench = _open_bench(lookup, predictor, plan)
     people = []
     for index in range(plan.n_people):
@@ -108,43 +133,17 @@ def run_inverse_study(
         across.append(_new_subject(bench, pulses, population, plan))
         repeated.append(_repeated(bench, pulses, index, plan))
         progress("new subjects", index + 1, plan.n_people)
-    return {
+    figures = {
         "subjects": plan.n_people,
         "pulses": plan.n_pulses,
         "folds": plan.n_folds,
         "seed": plan.seed,
         "published_nrmse_r2": [list(pair) for pair in PUBLISHED],
-        "within_subject": _mean_figures(within),
-        "new_subject": _mean_figures(across),
-        "several_pulses": _mean_figures(repeated),
+        "within_subject": mean_figures(within),
+        "new_subject": mean_figures(across),
+        "several_pulses": mean_figures(repeated),
     }
-
-
-def score_maps(
-    found: FieldMap, true: F32, *, reference: F64, points_mm: F64
-) -> MapError:
-    """Compare maps with the true ones; `reference` is the training pulses' mean map."""
-    squared = (found.mean - true) ** 2
-    total = float(squared.sum())
-    inside = np.abs(found.mean - true) <= _Z_90 * found.sd
-    apart_mm = np.linalg.norm(
-        _strongest_mm(found.mean, points_mm) - _strongest_mm(true, points_mm), axis=1
-    )
-    has_sd = bool(np.all(np.isfinite(found.sd)))
-    return MapError(
-        nrmse=float(np.sqrt(total / np.sum(true.astype(np.float64) ** 2))),
-        r2=1.0 - total / float(np.sum((true - true.mean(dtype=np.float64)) ** 2)),
-        r2_pointwise=1.0 - total / float(np.sum((true - reference) ** 2)),
-        coverage_90=float(inside.mean()) if has_sd else float("nan"),
-        strongest_mm=float(np.median(apart_mm)),
-    )
-
-
-def _strongest_mm(strength: F64 | F32, points_mm: F64) -> F64:
-    """Return the middle of each map's strongest points, (n, 3)."""
-    rows = np.argpartition(-strength, _N_STRONGEST, axis=1)[:, :_N_STRONGEST]
-    middle: F64 = points_mm[rows].mean(axis=1)
-    return middle
+    return InverseFindings(figures, _example(bench, people[0], plan))
 
 
 def _open_bench(lookup: EfieldLookup, predictor: Predictor, plan: InversePlan) -> Bench:
@@ -181,7 +180,7 @@ def _within_subject(
     points_mm = bench.head.cortex.points_mm
     return {
         name: score_maps(
-            _joined(found, true.shape), true, reference=reference, points_mm=points_mm
+            joined(found, true.shape), true, reference=reference, points_mm=points_mm
         )
         for name, found in parts.items()
     }
@@ -204,6 +203,18 @@ def _new_subject(
         name: score_maps(found, true[test], reference=reference, points_mm=points_mm)
         for name, found in maps.items()
     }
+
+
+def _example(bench: Bench, pulses: Pulses, plan: InversePlan) -> Example:
+    """Return the map of the tested pulse with the largest answers."""
+    order, n_own = _order(pulses, plan), max(plan.own_pulses)
+    sizes = pulses.log10_uv[order[n_own:]].mean(axis=1)
+    row = order[n_own + int(np.argmax(sizes)) :][:1]
+    return Example(
+        points_mm=bench.head.cortex.points_mm,
+        true=strengths(bench.poses, pulses)[row[0]],
+        found=bayes_of_subject(bench, pulses, order[:n_own], row),
+    )
 
 
 def _order(pulses: Pulses, plan: InversePlan) -> I64:
@@ -249,27 +260,3 @@ def _population(bench: Bench, plan: InversePlan) -> tuple[F64, F32]:
         answers.append(pulses.log10_uv)
         fields.append(strengths(bench.pool, pulses))
     return np.concatenate(answers), np.concatenate(fields)
-
-
-def _joined(parts: Sequence[tuple[I64, FieldMap]], shape: tuple[int, ...]) -> FieldMap:
-    mean, sd = np.zeros(shape), np.zeros(shape)
-    for rows, found in parts:
-        mean[rows], sd[rows] = found.mean, found.sd
-    return FieldMap(mean, sd)
-
-
-def _mean_figures(
-    people: Sequence[Mapping[str, MapError]],
-) -> dict[str, dict[str, object]]:
-    """Return each method's scores: the mean over people, and every person's."""
-    figures: dict[str, dict[str, object]] = {}
-    for method in people[0]:
-        rows = [asdict(person[method]) for person in people]
-        figures[method] = {
-            name: round(float(np.mean([row[name] for row in rows])), 4)
-            for name in rows[0]
-        }
-        figures[method]["nrmse_r2_each"] = [
-            [round(row["nrmse"], 3), round(row["r2"], 3)] for row in rows
-        ]
-    return figures

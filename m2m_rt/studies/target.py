@@ -4,18 +4,27 @@ People come from a seed stream that no network was trained on; settings were cho
 people of another one.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup
-from m2m_rt.learning import Aim, LastLayerPrior, MapSettings, StopRule
+from m2m_rt.learning import (
+    Aim,
+    LastLayerPrior,
+    MapSettings,
+    StopRule,
+    first_posterior,
+    response_map,
+)
 from m2m_rt.model import MUSCLES
+from m2m_rt.nodes import look_up
 from m2m_rt.ports import Predictor
 from m2m_rt.sim import SeedStream
-from m2m_rt.studies.target_person import MAP_LEVEL, Scene, draw_person, open_scene
+from m2m_rt.studies.target_person import Scene, draw_person, open_scene
 from m2m_rt.studies.target_score import AimScore, MapScore, score_aim, score_map
 from m2m_rt.studies.target_session import (
     LEVELS,
@@ -34,7 +43,6 @@ OTHERS = ("ADM", "ECR", "BIC")
 AIM = Aim(most=("FDI",), least=("ADM",))
 DEFAULT_MAPS = MapSettings()
 DEFAULT_RULE = StopRule()
-QUICK_PULSES = (10, 24)
 PULSES = (10, 20, 30, 40, 60, 80, 100)
 """After so many, maps are compared with the truth."""
 
@@ -51,6 +59,21 @@ class StudyPlan:
     rule: StopRule = DEFAULT_RULE
     designs: tuple[Design, ...] = tuple(Design)
     others: tuple[str, ...] = OTHERS
+
+
+QUICK_PLAN = StudyPlan(
+    n_people=1,
+    seed=1,
+    pulses=(10, 20),
+    designs=(Design.ACTIVE, Design.RANDOM),
+    others=("ADM",),
+)
+
+
+def with_people(plan: StudyPlan, *, n_people: int, seed: int, tune: bool) -> StudyPlan:
+    """Return the plan for other people; `tune` takes those of the tuning stream."""
+    stream = SeedStream.TUNING if tune else SeedStream.EVALUATION
+    return replace(plan, n_people=n_people, seed=seed, stream=stream)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +126,22 @@ def candidate_features(scene: Scene, predictor: Predictor) -> Features:
     return Features(np.array(by_level), prior)
 
 
+def surface_speed(lookup: EfieldLookup, predictor: Predictor) -> int:
+    """Return how many candidates a second one thread maps, from pose to answer.
+
+    A candidate is a pose at one intensity: field, features, and the distribution of
+    all muscles' answers.
+    """
+    scene = open_scene(lookup)
+    began_s = time.thread_time()
+    fields = look_up(lookup, scene.grid.head_from_coil)
+    posterior = first_posterior(predictor.prior)
+    for level in LEVELS.tolist():
+        response_map(posterior, fields.features(predictor, 100.0 * level))
+    took_s = time.thread_time() - began_s
+    return round(len(LEVELS) * len(scene.grid.yaw_deg) / took_s)
+
+
 def _run_session(session: MappingSession, plan: StudyPlan) -> SessionScore:
     muscles = [MUSCLES.index(name) for name in (TARGET, *plan.others)]
     maps: list[MapScore] = []
@@ -126,122 +165,3 @@ def _run_session(session: MappingSession, plan: StudyPlan) -> SessionScore:
         stop_reason=str(reason),
         stopped_hotspot_mm=stopped_mm,
     )
-
-
-def summarise_study(
-    scores: Sequence[SessionScore], plan: StudyPlan
-) -> dict[str, object]:
-    """Return the figures of a report; all are over people unless they say otherwise."""
-    return {
-        "subjects": plan.n_people,
-        "seed": plan.seed,
-        "muscle": TARGET,
-        "map_intensity_pct_rmt": round(100.0 * MAP_LEVEL),
-        "maps": {
-            design: {
-                which: _curves(scores, plan, design, names)
-                for which, names in ((TARGET, (TARGET,)), ("others", plan.others))
-            }
-            for design in plan.designs
-        },
-        "aim": {
-            "most": list(AIM.most),
-            "least": list(AIM.least),
-            "least_presence": AIM.least_presence,
-            **{design: _aim_curves(scores, plan, design) for design in plan.designs},
-        },
-        "stop": _stop(scores, plan),
-    }
-
-
-def _curves(
-    scores: Sequence[SessionScore],
-    plan: StudyPlan,
-    design: Design,
-    names: tuple[str, ...],
-) -> dict[str, object]:
-    """Return lists parallel to `pulses`."""
-    rows = [
-        [
-            one
-            for score in scores
-            if score.design == design
-            for one in score.maps
-            if one.n_pulses == n_pulses and one.muscle in names
-        ]
-        for n_pulses in plan.pulses
-    ]
-    figures = [_map_figures(some) for some in rows]
-    names_of = list(figures[0])
-    return {
-        "pulses": list(plan.pulses),
-        **{name: [one[name] for one in figures] for name in names_of},
-    }
-
-
-def _map_figures(rows: Sequence[MapScore]) -> dict[str, float]:
-    def column(name: str) -> np.ndarray:
-        return np.array([asdict(row)[name] for row in rows], np.float64)
-
-    hotspot, radius = column("hotspot_mm"), column("hotspot_radius_mm")
-    gravity, gravity_radius = column("gravity_mm"), column("gravity_radius_mm")
-    known = np.isfinite(gravity)
-    figures = {
-        "hotspot_mm_median": np.median(hotspot),
-        "hotspot_mm_p90": np.quantile(hotspot, 0.9),
-        "hotspot_fine_mm_median": np.median(column("fine_hotspot_mm")),
-        "hotspot_radius_90_mm": np.median(radius),
-        "hotspot_coverage_90": np.mean(hotspot <= radius),
-        "best_measured_site_mm_median": np.median(column("measured_hotspot_mm")),
-        "gravity_mm_median": np.median(gravity[known]),
-        "gravity_radius_90_mm": np.median(gravity_radius[known]),
-        "gravity_coverage_90": np.mean(gravity[known] <= gravity_radius[known]),
-        "area_error_mm2_median": np.median(np.abs(column("area_mm2"))),
-        "area_interval_mm2": np.median(column("area_width_mm2")),
-        "area_coverage_90": np.mean(column("area_inside")),
-    }
-    return {name: round(float(value), 3) for name, value in figures.items()}
-
-
-def _aim_curves(
-    scores: Sequence[SessionScore], plan: StudyPlan, design: Design
-) -> dict[str, object]:
-    """Return medians parallel to `pulses`; log10 of the ratio of expected sizes."""
-    curves: dict[str, list[float]] = {}
-    for n_pulses in plan.pulses:
-        rows = [
-            asdict(one)
-            for score in scores
-            if score.design == design
-            for one in score.aims
-            if one.n_pulses == n_pulses
-        ]
-        for name in ("best", "achieved", "hotspot", "planned", "meets"):
-            found = [float(row[name]) for row in rows]
-            value = np.mean(found) if name == "meets" else np.median(found or [np.nan])
-            curves.setdefault(f"{name}_log10", []).append(round(float(value), 3))
-        curves.setdefault("found", []).append(len(rows))
-    curves["truly_meets_presence"] = curves.pop("meets_log10")
-    return {"pulses": list(plan.pulses), **curves}
-
-
-def _stop(scores: Sequence[SessionScore], plan: StudyPlan) -> dict[str, object]:
-    """Return when the rule would have ended active mapping, and the error then."""
-    active = [score for score in scores if score.design == Design.ACTIVE]
-    ended = [score for score in active if score.stopped_at is not None]
-    at = [score.stopped_at for score in ended if score.stopped_at is not None]
-    errors = [score.stopped_hotspot_mm for score in ended]
-    return {
-        "hotspot_within_mm": plan.rule.hotspot_within_mm,
-        "least_gain_log10": plan.rule.least_gain_log10,
-        "sessions": len(active),
-        "stopped": len(ended),
-        "pulses_median": float(np.median(at)) if at else None,
-        "pulses_p90": float(np.quantile(at, 0.9)) if at else None,
-        "hotspot_mm_median": round(float(np.median(errors)), 3) if at else None,
-        "hotspot_mm_p90": round(float(np.quantile(errors, 0.9)), 3) if at else None,
-        "reasons": {
-            reason: sum(score.stop_reason == reason for score in ended)
-            for reason in sorted({score.stop_reason for score in ended})
-        },
-    }
