@@ -1,6 +1,7 @@
 """Progress bars on stderr, one a stage; and the figures of a report as a file."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,7 @@ def stage_bars() -> Iterator[Progress]:
 
 
 def write_figures(path: Path, figures: Mapping[str, object]) -> None:
-    """Write figures as JSON.
+    """Write figures as JSON; what is not a number becomes null.
 
     Raises
     ------
@@ -50,6 +51,16 @@ def write_figures(path: Path, figures: Mapping[str, object]) -> None:
         If there can be no such file.
     """
     try:
-        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(_plain(figures), indent=1) + "\n", "utf-8")
     except OSError as err:
         raise ConfigError(str(path), str(err.strerror), "a file to write") from err
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value

@@ -12,6 +12,7 @@ import numpy as np
 
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.learning import FieldMap
+from m2m_rt.nets.inverse import InverseSettings
 from m2m_rt.ports import Predictor
 from m2m_rt.sim import SeedStream, subject_rng
 from m2m_rt.studies.inverse_data import (
@@ -24,6 +25,7 @@ from m2m_rt.studies.inverse_data import (
     strengths,
 )
 from m2m_rt.studies.inverse_methods import (
+    N_COMPONENTS,
     Bench,
     bayes_of_subject,
     bayesian_maps,
@@ -64,16 +66,20 @@ class InversePlan:
     n_repeated: int = 60
     """Stimuli that are repeated."""
 
+    n_network_steps: int = 1200
+
 
 QUICK_PLAN = InversePlan(
     n_people=1,
     seed=1,
-    n_pulses=120,
+    n_pulses=80,
     n_folds=2,
-    n_pool=300,
-    n_population=12,
+    n_pool=200,
+    n_population=8,
     own_pulses=(0, 40),
-    n_repeated=10,
+    repeats=(1, 3),
+    n_repeated=8,
+    n_network_steps=150,
 )
 
 
@@ -94,6 +100,12 @@ class Example:
     """One row."""
 
 
+def _coverage(share: float) -> str:
+    if np.isnan(share):
+        return ""
+    return f", 90 % interval holds {100 * share:.0f} %"
+
+
 @dataclass(frozen=True, slots=True)
 class InverseFindings:
     """What a study found."""
@@ -105,8 +117,7 @@ class InverseFindings:
         """Return what a person reads."""
         return [
             f"{where}, {method}: NRMSE {one['nrmse']:.3f}, R² {one['r2']:.3f} "
-            f"(pointwise {one['r2_pointwise']:.3f}), 90 % interval holds "
-            f"{100 * one['coverage_90']:.0f} %"
+            f"(pointwise {one['r2_pointwise']:.3f}){_coverage(one['coverage_90'])}"
             for where in ("within_subject", "new_subject", "several_pulses")
             for method, one in self.figures[where].items()
         ]
@@ -173,7 +184,7 @@ def _within_subject(
         train = np.flatnonzero(fold != number)
         given = pulses.log10_uv[train], true[train]
         reference[test] = true[train].mean(axis=0, dtype=np.float64)
-        maps = regressions(given, pulses.log10_uv[test], plan.seed)
+        maps = regressions(given, pulses.log10_uv[test], _network(plan))
         maps["bayes"] = bayes_of_subject(bench, pulses, train, test)
         for name, found in maps.items():
             parts.setdefault(name, []).append((test, found))
@@ -194,7 +205,7 @@ def _new_subject(
     order = _order(pulses, plan)
     n_own = max(plan.own_pulses)
     test = order[n_own:]
-    maps = regressions(population, pulses.log10_uv[test], plan.seed)
+    maps = regressions(population, pulses.log10_uv[test], _network(plan))
     for n_pulses in plan.own_pulses:
         own = order[:n_pulses]
         maps[f"bayes_{n_pulses}_own"] = bayes_of_subject(bench, pulses, own, test)
@@ -203,6 +214,12 @@ def _new_subject(
         name: score_maps(found, true[test], reference=reference, points_mm=points_mm)
         for name, found in maps.items()
     }
+
+
+def _network(plan: InversePlan) -> tuple[InverseSettings, int]:
+    """Return the network's settings and seed."""
+    settings = InverseSettings(n_components=N_COMPONENTS, n_steps=plan.n_network_steps)
+    return settings, plan.seed
 
 
 def _example(bench: Bench, pulses: Pulses, plan: InversePlan) -> Example:

@@ -66,7 +66,7 @@ def bayesian_maps(
 
 
 def regressions(
-    given: tuple[F64, F32], log10_uv: F64, seed: int
+    given: tuple[F64, F32], log10_uv: F64, network: tuple[InverseSettings, int]
 ) -> dict[str, FieldMap]:
     """Return the maps of every method that learns from answers and fields alone."""
     answers, fields = given
@@ -82,7 +82,7 @@ def regressions(
         rival.fit(answers, scores)
         back = rival.predict(log10_uv) * basis.scale @ basis.components
         found[name] = FieldMap(basis.mean + back, no_sd)
-    settings = InverseSettings(n_components=N_COMPONENTS)
+    settings, seed = network
     trained = train_inverse(answers, fields, settings=settings, seed=seed)
     found["network"] = trained.field_map(log10_uv)
     return found

@@ -1,18 +1,28 @@
 """A recorded session without its processes: trials of a virtual person."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 
 from m2m_rt.adapters.recorder import Recorder
+from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.config import ProtocolConfig, read_rig
 from m2m_rt.app.config_path import config_path
 from m2m_rt.app.new_session import check_rig, create_session
+from m2m_rt.app.table_path import table_path
+from m2m_rt.efield import EfieldLookup
 from m2m_rt.messages import MepMeasured, Prediction, Trial, encode, pack_f64
 from m2m_rt.model import MUSCLES
 from m2m_rt.sim import PlannedPulse, SeedStream, demo_design
-from m2m_rt.studies.target_person import Person, Scene, draw_person
+from m2m_rt.studies.target_person import Person, Scene, draw_person, open_scene
 from m2m_rt.units import F64, RigNs
+
+
+@functools.cache
+def demo_scene() -> Scene:
+    """Return the shipped table with its candidate poses; a second, so only once."""
+    return open_scene(EfieldLookup(read_table(table_path("demo"))))
 
 
 def record_session(root: Path, scene: Scene, *, n_pulses: int, seed: int) -> Person:
