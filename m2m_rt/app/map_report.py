@@ -96,6 +96,7 @@ def _muscle_figures(found: SessionMap, muscle: MappedMuscle) -> dict[str, object
             "head_from_coil": _pose(found, pulse.row),
             "intensity_pct_mso": _pct_mso(found, 100.0 * pulse.level),
             "expected_gain_log10": round(pulse.gain_log10, 5),
+            "gain_at_most_log10": round(pulse.gain_at_most_log10, 5),
         }
     return figures
 

@@ -165,7 +165,7 @@ def _map_muscle(
     pulse = most_telling_pulse(
         sources, sites, levels=levels, n_draws=n_draws // 2, rng=rng
     )
-    state = MappingState(sources.n_pulses, pulse.hotspot, pulse.gain_log10)
+    state = MappingState(sources.n_pulses, pulse.hotspot, pulse.gain_at_most_log10)
     stop = stop_reason(state, request.rule)
     return MappedMuscle(name, column, found, sources, pulse, stop)
 

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from m2m_rt.learning.last_layer import Posterior
 from m2m_rt.learning.map_summary import (
+    COVERAGE,
     Interval,
     Place,
     areas_mm2,
@@ -22,7 +23,11 @@ from m2m_rt.learning.map_summary import (
     interval_of,
     place_of,
 )
-from m2m_rt.learning.next_pulse import expected_gain, variance_reduction
+from m2m_rt.learning.next_pulse import (
+    expected_gain,
+    gain_at_most,
+    variance_reduction,
+)
 from m2m_rt.learning.source import (
     SourceDraws,
     SourcePosterior,
@@ -96,6 +101,9 @@ class NextPulse:
     gain_log10: float
     """By how much it is expected to raise the answer at the chosen pose."""
 
+    gain_at_most_log10: float
+    """By how much knowing all would raise it."""
+
     hotspot: Place
     """As believed before it."""
 
@@ -162,14 +170,16 @@ def most_telling_pulse(
     level_row, row = np.unravel_index(np.argmax(lowered), lowered.shape)
     level = float(levels[level_row])
     listed = np.argsort(-lowered[level_row], kind="stable")[:_SHORT_LIST]
+    answers = source_answers(draws, level * drives)
     gains = expected_gain(
-        source_answers(draws, drives[:, sites.is_planned_yaw]),
+        answers,
         _outcomes(sources, draws, level * drives[:, listed]),
     )
     return NextPulse(
         row=int(row),
         level=level,
         gain_log10=float(gains.max()),
+        gain_at_most_log10=gain_at_most(answers),
         hotspot=_hotspot(drives, sites),
     )
 
@@ -180,9 +190,12 @@ def _outcomes(sources: SourcePosterior, draws: SourceDraws, drives: F64) -> Surf
 
 
 def _hotspot(drives: F64, sites: MapSites) -> Place:
+    """Return the hotspot; its radius is never less than a site's own."""
     places = hotspot_places(drives, sites.centre_mm)
-    place = place_of(places)
-    return Place(places.mean(axis=0), np.inf) if place is None else place
+    mean_mm = places.mean(axis=0)
+    apart_mm = np.linalg.norm(places - mean_mm, axis=1)
+    site_mm = np.sqrt(sites.cell_mm2 / np.pi)
+    return Place(mean_mm, float(np.hypot(np.quantile(apart_mm, COVERAGE), site_mm)))
 
 
 def _row_at(hotspot: Place, drives: F64, sites: MapSites) -> int:

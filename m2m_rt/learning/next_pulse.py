@@ -32,9 +32,9 @@ class StopRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     hotspot_within_mm: Annotated[float, Meta(gt=0)] = 4.0
     """Stop when the hotspot's 90 % radius is at most this."""
 
-    least_gain_log10: Annotated[float, Meta(ge=0)] = 0.002
-    """Stop when the next pulse, at its best, is expected to raise the answer at the
-    chosen pose by less."""
+    least_gain_log10: Annotated[float, Meta(ge=0)] = 0.005
+    """Stop when even knowing all would be expected to raise the answer at the chosen
+    pose by less: no number of pulses, and so not the next one, can gain more."""
 
     least_pulses: Annotated[int, Meta(ge=0)] = 10
     """Before that many, belief is mostly what was believed before."""
@@ -144,8 +144,8 @@ class MappingState:
 
     n_pulses: int
     hotspot: Place | None
-    next_gain_log10: float
-    """Of the most telling pulse."""
+    gain_at_most_log10: float
+    """By which knowing all would raise the answer at the chosen pose."""
 
 
 def stop_reason(state: MappingState, rule: StopRule) -> StopReason | None:
@@ -155,7 +155,7 @@ def stop_reason(state: MappingState, rule: StopRule) -> StopReason | None:
     place = state.hotspot
     if place is not None and place.radius_90_mm <= rule.hotspot_within_mm:
         return StopReason.HOTSPOT_KNOWN
-    if state.next_gain_log10 < rule.least_gain_log10:
+    if state.gain_at_most_log10 < rule.least_gain_log10:
         return StopReason.LITTLE_TO_GAIN
     return None
 

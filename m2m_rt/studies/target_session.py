@@ -131,7 +131,7 @@ class MappingSession:
     def consider_stopping(self, rule: StopRule, found: NextPulse) -> None:
         """Note the first time that the rule would end mapping."""
         n_pulses = len(self.given.rows)
-        state = MappingState(n_pulses, found.hotspot, found.gain_log10)
+        state = MappingState(n_pulses, found.hotspot, found.gain_at_most_log10)
         reason = stop_reason(state, rule)
         if reason is not None and self.stopped is None:
             self.stopped = (n_pulses, reason)

@@ -1,4 +1,4 @@
-"""`m2m map` on a recorded session: the hotspot, the size of the map, what to do next."""
+"""`m2m map` on a recorded session: the hotspot, the size of the map, what is next."""
 
 import json
 from pathlib import Path
