@@ -63,7 +63,8 @@ def learnt(seed: int, n_trials: int = 12) -> tuple[Posterior, F32]:
 def bump(at_mm: tuple[float, float], height: float = 2.5) -> F64:
     """Return one surface (1, n) that is largest at a place."""
     away2 = np.sum((SITES_MM[:, :2] - at_mm) ** 2, axis=1)
-    return (height - 0.02 * away2)[np.newaxis]
+    surface: F64 = height - 0.02 * away2
+    return surface[np.newaxis]
 
 
 def test_the_map_is_the_prediction_of_every_candidate() -> None:
