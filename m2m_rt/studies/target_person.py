@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from m2m_rt.efield import CoilPlacement, EfieldLookup, PoseGrid, place_coil, pose_grid
 from m2m_rt.errors import DataError
-from m2m_rt.learning import MapSites, areas_mm2, gravity_places
+from m2m_rt.learning import MEP_PRESENT_UV, MapSites, areas_mm2, gravity_places
 from m2m_rt.model import FLOOR_UV
 from m2m_rt.nodes import CandidateFields, look_up
 from m2m_rt.sim import (
@@ -20,7 +20,6 @@ from m2m_rt.sim import (
     measure_rmt_pct_mso,
     subject_rng,
 )
-from m2m_rt.sim.subject import expected_over_drive
 from m2m_rt.units import F32, F64
 
 SITE_RADIUS_MM = 20.0
@@ -29,7 +28,8 @@ YAWS_DEG = (-60.0, -45.0, -30.0, -15.0, 0.0, 15.0, 30.0, 45.0, 60.0)
 MAP_LEVEL = 1.2
 """Of the map whose centre of gravity and area are asked for, over threshold."""
 
-_N_PRESENCE = 4000
+_N_PRESENCE = 40
+_N_PRESENCE_DRAWS = 300
 
 
 @dataclass(frozen=True)
@@ -102,40 +102,54 @@ class Person:
 
     def answer_log10_uv(self, row: int, level: float, rng: np.random.Generator) -> F64:
         """Return one pulse's answers (n_muscles,) at a candidate pose."""
-        efield = self._unit[row] * self.at_rmt * np.float32(level)
-        answers: F64 = np.log10(np.maximum(self.subject.draw_uv(efield, rng), FLOOR_UV))
+        drawn_uv = self.subject.draw_uv(self._efield(row, level), rng)
+        answers: F64 = np.log10(np.maximum(drawn_uv, FLOOR_UV))
         return answers
 
     def expected_log10_uv(self, level: float) -> F64:
         """Return the true means (n, n_muscles) at every candidate pose."""
-        drive = self._unit_drive * float(self.at_rmt) * level
-        return self._over_drive(drive, self._expectation)
+        if level not in self._expected:
+            self._expected[level] = self.subject.expected_log10_uv(
+                self.scene.fields.unit_efield_v_per_m
+                * (self.at_rmt * np.float32(level))
+            )
+        return self._expected[level]
 
-    def presence(self, level: float) -> F64:
-        """Return the true P(MEP ≥ 50 µV), (n, n_muscles)."""
-        drive = self._unit_drive * float(self.at_rmt) * level
-        return self._over_drive(drive, self._presence)
+    def presence(self, level: float, muscle: int) -> F64:
+        """Return the true P(MEP ≥ 50 µV) of one muscle, (n,).
+
+        By draws at some candidates; between them it follows the expectation, with
+        which it rises.
+        """
+        if muscle not in self._presence:
+            self._presence[muscle] = self._presence_curve(muscle)
+        expected, share = self._presence[muscle]
+        found: F64 = np.interp(
+            self.expected_log10_uv(level)[:, muscle], expected, share
+        )
+        return found
 
     def hotspot_mm(self, muscle: int) -> F64:
         """Return the best candidate's centre (3,)."""
-        centre: F64 = self.scene.grid.centre_mm[self._unit_drive[:, muscle].argmax()]
+        centre: F64 = self.scene.grid.centre_mm[self._best_row(muscle)]
         return centre
 
     def fine_hotspot_mm(self, muscle: int) -> F64:
         """Return the best centre (3,) of any pose, from the best candidate on."""
-        grid, row = self.scene.grid, int(self._unit_drive[:, muscle].argmax())
+        grid, row = self.scene.grid, self._best_row(muscle)
         start = np.array((*grid.offset_mm[row], grid.yaw_deg[row]))
 
-        def less_drive(at: F64) -> float:
+        def less_answer(at: F64) -> float:
             found = self.scene.lookup.query(self._pose(at)).unit_efield_v_per_m
             if found is None:
                 return 0.0
-            return -float(self.subject.drive_v_per_m(found)[muscle])
+            expected = self.subject.expected_log10_uv(found * self.at_rmt)
+            return -float(expected[muscle])
 
         steps = np.array((SITE_SPACING_MM, SITE_SPACING_MM, 15.0))
         simplex = np.vstack((start, start + np.diag(steps)))
         best = minimize(
-            less_drive,
+            less_answer,
             start,
             method="Nelder-Mead",
             options={"initial_simplex": simplex, "maxfev": 120, "xatol": 0.05},
@@ -154,23 +168,35 @@ class Person:
         cell_mm2 = self.scene.sites.cell_mm2
         return float(areas_mm2(self._map(muscle), cell_mm2=cell_mm2)[0])
 
-    @property
-    def _unit(self) -> F32:
-        return self.scene.fields.unit_efield_v_per_m
+    @cached_property
+    def _expected(self) -> dict[float, F64]:
+        return {}
 
     @cached_property
-    def _unit_drive(self) -> F64:
-        """(n, n_muscles): V/m per A/µs."""
-        return self.subject.drive_v_per_m(self._unit)
+    def _presence(self) -> dict[int, tuple[F64, F64]]:
+        return {}
 
-    @cached_property
-    def _expectation(self) -> tuple[F64, F64]:
-        grid = np.linspace(0.0, 4.0, 401)
-        return grid, expected_over_drive(self.subject.recruitment, grid)
+    def _presence_curve(self, muscle: int) -> tuple[F64, F64]:
+        """Return expectations, rising, and the share of draws that answer at each."""
+        expected = self.expected_log10_uv(MAP_LEVEL)[:, muscle]
+        order = np.argsort(expected)
+        some = order[np.linspace(0, len(order) - 1, _N_PRESENCE).astype(np.int64)]
+        rng, shares = np.random.default_rng(muscle), []
+        for row in some.tolist():
+            efield = self._efield(row, MAP_LEVEL)
+            drawn = np.broadcast_to(efield, (_N_PRESENCE_DRAWS, *efield.shape))
+            answers = self.subject.draw_uv(drawn, rng)[:, muscle]
+            shares.append(np.mean(answers >= MEP_PRESENT_UV))
+        return expected[some], np.maximum.accumulate(np.array(shares))
 
-    @cached_property
-    def _presence(self) -> tuple[F64, F64]:
-        return presence_over_drive(self.subject)
+    def _best_row(self, muscle: int) -> int:
+        """Return the best candidate at threshold, where no answer is saturated."""
+        return int(self.expected_log10_uv(1.0)[:, muscle].argmax())
+
+    def _efield(self, row: int, level: float) -> F32:
+        unit = self.scene.fields.unit_efield_v_per_m[row]
+        efield: F32 = unit * (self.at_rmt * np.float32(level))
+        return efield
 
     def _map(self, muscle: int) -> F64:
         expected = self.expected_log10_uv(MAP_LEVEL)
@@ -181,14 +207,6 @@ class Person:
         x_mm, y_mm, yaw_deg = at.tolist()
         placement = CoilPlacement(x_mm=x_mm, y_mm=y_mm, yaw_deg=yaw_deg)
         return place_coil(self.scene.lookup.guard, self.scene.planned, placement)
-
-    def _over_drive(self, drive: F64, curve: tuple[F64, F64]) -> F64:
-        over = drive / self.subject.recruitment.threshold_v_per_m
-        grid, values = curve
-        columns = [
-            np.interp(over[:, m], grid, column) for m, column in enumerate(values.T)
-        ]
-        return np.stack(columns, axis=-1)
 
 
 def draw_person(
@@ -201,22 +219,3 @@ def draw_person(
     at_1_pct = scene.cortex.planned_unit_efield * np.float32(per_pct)
     rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
     return Person(subject, scene, np.float32(rmt_pct_mso * per_pct)), rng
-
-
-def presence_over_drive(subject: VirtualSubject) -> tuple[F64, F64]:
-    """Return drives over threshold (k,) and the true P(MEP ≥ 50 µV) (k, n_muscles).
-
-    The same draws at every drive, so the curves are smooth.
-    """
-    body = subject.recruitment
-    rng = np.random.default_rng(0)
-    n_muscles = len(subject.patches)
-    before, after, floor = rng.standard_normal((3, _N_PRESENCE, n_muscles))
-    floor_uv = body.floor_uv * 10.0 ** (body.floor_spread_log10 * floor)
-    grid = np.linspace(0.0, 3.0, 151)
-    rows = []
-    for drive in grid:
-        evoked = body.evoked_log10_uv(drive + body.input_noise * before)
-        size_uv = 10.0 ** (evoked + body.output_noise_log10 * after)
-        rows.append(np.mean(np.hypot(size_uv, floor_uv) >= 50.0, axis=0))
-    return grid, np.array(rows)

@@ -104,7 +104,6 @@ def score_aim(session: MappingSession, aim: Aim) -> AimScore | None:
     """Compare the pose chosen for an aim with the best; None if none was found."""
     person, features = session.person, session.features
     weights = aim.weights(MUSCLES)
-    wanted = weights > 0.0
     n_poses = features.by_level.shape[1]
     phi = features.by_level.reshape(-1, features.by_level.shape[2])
     row = best_candidate(
@@ -113,9 +112,14 @@ def score_aim(session: MappingSession, aim: Aim) -> AimScore | None:
         muscles=MUSCLES,
         allowed=np.ones(len(phi), np.bool_),
     )
-    truth = np.concatenate([person.expected_log10_uv(level) for level in LEVELS])
-    presence = np.concatenate([person.presence(level) for level in LEVELS])
-    meets = np.all(presence[:, wanted] >= aim.least_presence, axis=1)
+    truth = np.concatenate(
+        [person.expected_log10_uv(level) for level in LEVELS.tolist()]
+    )
+    presence = [
+        np.concatenate([person.presence(level, muscle) for level in LEVELS.tolist()])
+        for muscle in np.flatnonzero(weights > 0.0).tolist()
+    ]
+    meets = np.all(np.array(presence) >= aim.least_presence, axis=0)
     if row is None or not meets.any():
         return None
     utility = truth @ weights
