@@ -24,6 +24,13 @@ def map_figures(found: SessionMap) -> dict[str, object]:
         "rmt_pct_mso": session.config.protocol.rmt_pct_mso,
         "muscles": {one.name: _muscle_figures(found, one) for one in found.muscles},
     }
+    following = found.next_for_maps
+    figures["next_pulse_for_maps"] = None
+    if following is not None:
+        figures["next_pulse_for_maps"] = {
+            "head_from_coil": _pose(found, following.row),
+            "intensity_pct_mso": _pct_mso(found, following.intensity_pct_rmt),
+        }
     if found.aimed is not None:
         aimed = found.aimed
         figures["aim"] = {

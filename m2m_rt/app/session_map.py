@@ -24,6 +24,7 @@ from m2m_rt.learning import (
     StopRule,
     best_candidate,
     fit_sources,
+    integrated_variance_reduction,
     map_surfaces,
     most_telling_pulse,
     muscle_map,
@@ -31,7 +32,7 @@ from m2m_rt.learning import (
     stop_reason,
     within_limits,
 )
-from m2m_rt.nodes import CandidateFields, look_up
+from m2m_rt.nodes import look_up
 from m2m_rt.units import F32, F64
 
 RADIUS_MM = 20.0
@@ -85,6 +86,16 @@ class AimedPose:
 
 
 @dataclass(frozen=True, slots=True)
+class Stimulus:
+    """A candidate pose at an intensity."""
+
+    row: int
+    """Of the grid."""
+
+    intensity_pct_rmt: float
+
+
+@dataclass(frozen=True, slots=True)
 class SessionMap:
     """What a session says of every candidate pose."""
 
@@ -94,6 +105,10 @@ class SessionMap:
     """At the map's intensity, one row a pose of the grid."""
 
     muscles: tuple[MappedMuscle, ...]
+    next_for_maps: Stimulus | None
+    """What tells most about the whole maps of the asked muscles together; None where
+    no allowed intensity is left."""
+
     aimed: AimedPose | None
 
 
@@ -128,13 +143,50 @@ def map_session(
         progress("mapping muscles", done, len(request.muscles))
         mapped.append(_map_muscle(session, request, (sites, features), name))
     progress("mapping muscles", len(mapped), len(mapped))
+    levels = allowed_levels(session, request.limits)
+    by_level = [
+        fields.features(session.predictor, pct) for pct in (100.0 * levels).tolist()
+    ]
+    stimuli = _Stimuli(grid, levels, by_level)
+    wanted = features[sites.is_planned_yaw]
     return SessionMap(
         session=session,
         grid=grid,
         answers=response_map(session.posterior, features),
         muscles=tuple(mapped),
-        aimed=_aimed_pose(session, request, (grid, fields)),
+        next_for_maps=_next_for_maps(session, request, stimuli, wanted),
+        aimed=_aimed_pose(session, request, stimuli),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stimuli:
+    """Every candidate pose at every allowed intensity, intensities in blocks."""
+
+    grid: PoseGrid
+    levels: F64
+    features: list[F32]
+    """Of each level, (n_poses, n_features)."""
+
+    def at(self, row: int) -> Stimulus:
+        level, pose = divmod(row, len(self.grid.yaw_deg))
+        return Stimulus(pose, float(100.0 * self.levels[level]))
+
+
+def _next_for_maps(
+    session: LearntSession, request: MapRequest, stimuli: _Stimuli, wanted: F32
+) -> Stimulus | None:
+    """Return what lowers the variance of the asked muscles' maps most."""
+    if not len(stimuli.levels):
+        return None
+    weights = np.array([float(name in request.muscles) for name in session.muscles])
+    lowered = [
+        integrated_variance_reduction(
+            session.posterior, features, wanted, muscle_weights=weights
+        )
+        for features in stimuli.features
+    ]
+    return stimuli.at(int(np.argmax(np.concatenate(lowered))))
 
 
 def _map_muscle(
@@ -198,25 +250,19 @@ def _sources(
 
 
 def _aimed_pose(
-    session: LearntSession,
-    request: MapRequest,
-    at: tuple[PoseGrid, CandidateFields],
+    session: LearntSession, request: MapRequest, stimuli: _Stimuli
 ) -> AimedPose | None:
     """Return the best allowed stimulus; None without an aim, or if none meets it."""
-    levels = allowed_levels(session, request.limits)
+    levels, grid = stimuli.levels, stimuli.grid
     if request.aim is None or not len(levels):
         return None
-    grid, fields = at
     answers = _stacked(
-        [
-            response_map(session.posterior, fields.features(session.predictor, level))
-            for level in (100.0 * levels).tolist()
-        ]
+        [response_map(session.posterior, features) for features in stimuli.features]
     )
-    n_poses, rmt = len(grid.yaw_deg), session.config.protocol.rmt_pct_mso
+    rmt_pct_mso = session.config.protocol.rmt_pct_mso
     candidates = Candidates(
         centre_mm=np.tile(grid.centre_mm, (len(levels), 1)),
-        intensity_pct_mso=np.repeat(levels * rmt, n_poses),
+        intensity_pct_mso=np.repeat(levels * rmt_pct_mso, len(grid.yaw_deg)),
         offset_mm=np.tile(np.hypot(*grid.offset_mm.T), len(levels)),
     )
     poses = session.trials.head_from_coil
@@ -225,10 +271,10 @@ def _aimed_pose(
     row = best_candidate(answers, request.aim, muscles=session.muscles, allowed=allowed)
     if row is None:
         return None
-    level, pose = divmod(row, n_poses)
+    chosen = stimuli.at(row)
     return AimedPose(
-        row=pose,
-        intensity_pct_rmt=float(100.0 * levels[level]),
+        row=chosen.row,
+        intensity_pct_rmt=chosen.intensity_pct_rmt,
         log10_uv=answers.mean[row],
         presence=answers.presence[row],
     )

@@ -52,6 +52,8 @@ def test_the_map_agrees_with_the_person(
     assert aim["presence"]["FDI"] >= 0.8
     pose = np.array(found["next_pulse"]["head_from_coil"])
     assert demo_scene().lookup.guard.fault(pose) is None
+    for_maps = np.array(figures["next_pulse_for_maps"]["head_from_coil"])
+    assert demo_scene().lookup.guard.fault(for_maps) is None
 
 
 def test_limits_hold_and_the_same_seed_gives_the_same_map(
