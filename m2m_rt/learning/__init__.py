@@ -8,6 +8,7 @@ from m2m_rt.learning.aim import (
     within_limits,
 )
 from m2m_rt.learning.inverse import (
+    COUNTED,
     FieldMap,
     field_map,
     log_likelihood,
@@ -81,6 +82,7 @@ from m2m_rt.learning.surfaces import (
 )
 
 __all__ = [
+    "COUNTED",
     "MEP_PRESENT_UV",
     "Aim",
     "AimLimits",

@@ -7,6 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
 from m2m_rt.learning import (
+    COUNTED,
     FieldMap,
     Posterior,
     field_map,
@@ -62,7 +63,9 @@ def bayesian_maps(
         log_likelihood(predicted, answer, valid=valid, shared=shared)
         for answer in log10_uv.mean(axis=1)
     ]
-    return field_map(probabilities(np.array(fits)), LEVELS, bench.pool.strength)
+    return field_map(
+        probabilities(np.array(fits), counted=COUNTED), LEVELS, bench.pool.strength
+    )
 
 
 def regressions(
