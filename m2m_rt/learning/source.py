@@ -7,7 +7,7 @@ magnitude). A point's fit is penalised least squares; its weight is the Laplace
 approximation of its evidence with the noise integrated out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import msgspec
@@ -135,8 +135,8 @@ def fit_sources(
     for first in range(0, n_points, _POINTS_A_BLOCK):
         block = slice(first, first + _POINTS_A_BLOCK)
         field = relative_efield[block].astype(np.float64)
-        block_prior = _Prior(believed.mean[block], believed.precision)
-        parts.append(_fit_block(field, log10_uv, begin[block], (block_prior, n_steps)))
+        prior = replace(believed, mean=believed.mean[block])
+        parts.append(_fit_block(field, log10_uv, begin[block], prior, n_steps))
     parameters, products, squares = (
         np.concatenate(p) for p in zip(*parts, strict=True)
     )
@@ -180,6 +180,9 @@ class _Prior:
     precision: F64
     """(6,)"""
 
+    noise2: float
+    """That errors are weighed by against the prior while a point is fitted."""
+
     @classmethod
     def of(cls, settings: SourceSettings, towards: F64) -> "_Prior":
         gain, gain_sd = settings.gain
@@ -195,21 +198,19 @@ class _Prior:
                 *(3 * (gain_sd,)),
             )
         )
-        return cls(mean, sd**-2.0)
+        return cls(mean, sd**-2.0, settings.noise_log10**2)
 
 
 def _fit_block(
-    field: F64, log10_uv: F64, begin: F64, how: tuple[_Prior, int]
+    field: F64, log10_uv: F64, begin: F64, prior: _Prior, n_steps: int
 ) -> tuple[F64, F64, F64]:
     """Return parameters, JᵀJ and squared errors of points (n_points, n_pulses, 3)."""
-    prior, n_steps = how
-    noise2 = _FIT_NOISE_LOG10**2
     step_limit = _LARGEST_STEP_SD / np.sqrt(prior.precision)
     parameters, diagonal = begin.copy(), np.arange(N_PARAMETERS)
     for _ in range(n_steps):
         error, jacobian = _linearised(field, log10_uv, parameters)
-        matrix = jacobian.mT @ jacobian / noise2
-        slope = (jacobian.mT @ error[:, :, np.newaxis])[:, :, 0] / noise2
+        matrix = jacobian.mT @ jacobian / prior.noise2
+        slope = (jacobian.mT @ error[:, :, np.newaxis])[:, :, 0] / prior.noise2
         slope -= prior.precision * (parameters - prior.mean)
         matrix[:, diagonal, diagonal] += prior.precision
         matrix[:, diagonal, diagonal] *= 1.0 + _DAMPING
@@ -217,10 +218,6 @@ def _fit_block(
         parameters += np.clip(step, -step_limit, step_limit)
     error, jacobian = _linearised(field, log10_uv, parameters)
     return parameters, jacobian.mT @ jacobian, np.sum(error**2, axis=1)
-
-
-_FIT_NOISE_LOG10 = 0.3
-"""Weight of the prior while a point is fitted; the noise itself comes after."""
 
 
 def _linearised(field: F64, log10_uv: F64, parameters: F64) -> tuple[F64, F64]:
