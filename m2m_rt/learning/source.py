@@ -1,10 +1,11 @@
 """Where in the cortex a muscle's answers come from, by regression at every point.
 
-At each point the drive is the field along a direction, and log10 MEP is a logistic
-function of it; the data say how likely each point is (after Weise et al., NeuroImage
-209:116486, 2020, and Numssen et al., NeuroImage 245:118654, 2021, who take the field's
-magnitude). A point's fit is penalised least squares; its weight is the Laplace
-approximation of its evidence with the noise integrated out.
+At each point the drive is a sum of the field along a direction and of its strength,
+and what is evoked is a logistic function of it; the data say how likely each point is
+(after Weise et al., NeuroImage 209:116486, 2020, and Numssen et al., NeuroImage
+245:118654, 2021, who take the strength alone). A point's fit is penalised least
+squares; its weight is the Laplace approximation of its evidence with the noise
+integrated out.
 """
 
 from dataclasses import dataclass, replace
@@ -20,8 +21,9 @@ from m2m_rt.units import F32, F64, I64
 
 Positive = Annotated[float, Meta(gt=0)]
 
-N_PARAMETERS = 6
-"""Floor, top, offset, and the three components of gain times direction."""
+N_PARAMETERS = 7
+"""Floor, top, offset, the three components of gain times direction, and the gain of the
+field's strength."""
 
 _LEAST_LOG10_UV = -1.0
 """Evoked without drive, after Goetz et al., IEEE TNSRE 27:1539, 2019: 10⁻⁷ V."""
@@ -52,6 +54,9 @@ class SourceSettings(
     """Of the logistic's slope over that field; the spread is of each component, so it
     also says how far the direction may be from the planned field's."""
 
+    strength_gain: tuple[float, float] = (1.0, 2.0)
+    """The part of that slope that does not depend on the field's direction."""
+
     noise_log10: Positive = 0.3
     """Standard deviation of one pulse's answer about its expectation."""
 
@@ -74,10 +79,10 @@ class SourcePosterior:
     """(n_points,): sums to one."""
 
     parameters: F64
-    """(n_points, 6): the most likely ones if the source is there."""
+    """(n_points, 7): the most likely ones if the source is there."""
 
     covariance: F64
-    """(n_points, 6, 6): of those."""
+    """(n_points, 7, 7): of those."""
 
     noise_log10: float
     """Standard deviation of one pulse's answer."""
@@ -93,7 +98,7 @@ class SourceDraws:
     """(n_draws,)"""
 
     parameters: F64
-    """(n_draws, 6)"""
+    """(n_draws, 7)"""
 
 
 def fit_sources(
@@ -134,7 +139,7 @@ def fit_sources(
     parts = []
     for first in range(0, n_points, _POINTS_A_BLOCK):
         block = slice(first, first + _POINTS_A_BLOCK)
-        field = relative_efield[block].astype(np.float64)
+        field = _with_strength(relative_efield[block])
         prior = replace(believed, mean=believed.mean[block])
         parts.append(_fit_block(field, log10_uv, begin[block], prior, n_steps))
     parameters, products, squares = (
@@ -149,7 +154,7 @@ def draw_sources(
     """Return equally likely sources."""
     n_points = len(posterior.probability)
     points = rng.choice(n_points, n_draws, p=posterior.probability)
-    spread = np.linalg.cholesky(posterior.covariance[points])  # (n_draws, 6, 6)
+    spread = np.linalg.cholesky(posterior.covariance[points])  # (n_draws, 7, 7)
     normal = rng.standard_normal((n_draws, N_PARAMETERS, 1))
     parameters = posterior.parameters[points] + (spread @ normal)[:, :, 0]
     return SourceDraws(points=points, parameters=parameters)
@@ -158,7 +163,8 @@ def draw_sources(
 def source_drives(draws: SourceDraws, relative_efield: F32) -> F64:
     """Return how fields (n_points, 3, n) drive each drawn source: (n_draws, n)."""
     drives = [
-        gain @ relative_efield[point]
+        gain[:3] @ (field := relative_efield[point])
+        + gain[3] * np.sqrt(np.sum(field**2, axis=0))
         for point, gain in zip(draws.points, draws.parameters[:, 3:], strict=True)
     ]
     return np.array(drives, np.float64)
@@ -175,10 +181,10 @@ def source_answers(draws: SourceDraws, drives: F64) -> F64:
 @dataclass(frozen=True, slots=True)
 class _Prior:
     mean: F64
-    """(n_points, 6)"""
+    """(n_points, 7)"""
 
     precision: F64
-    """(6,)"""
+    """(7,)"""
 
     noise2: float
     """That errors are weighed by against the prior while a point is fitted."""
@@ -189,13 +195,16 @@ class _Prior:
         half, half_sd = settings.half_drive
         mean = np.empty((len(towards), N_PARAMETERS))
         mean[:, 0], mean[:, 1] = settings.floor_log10_uv[0], settings.top_log10_uv[0]
-        mean[:, 2], mean[:, 3:] = gain * half, gain * towards
+        strength, strength_sd = settings.strength_gain
+        mean[:, 2], mean[:, 6] = gain * half, strength
+        mean[:, 3:6] = (gain - strength) * towards
         sd = np.array(
             (
                 settings.floor_log10_uv[1],
                 settings.top_log10_uv[1],
                 gain * half_sd,
                 *(3 * (gain_sd,)),
+                strength_sd,
             )
         )
         return cls(mean, sd**-2.0, settings.noise_log10**2)
@@ -204,7 +213,7 @@ class _Prior:
 def _fit_block(
     field: F64, log10_uv: F64, begin: F64, prior: _Prior, n_steps: int
 ) -> tuple[F64, F64, F64]:
-    """Return parameters, JᵀJ and squared errors of points (n_points, n_pulses, 3)."""
+    """Return parameters, JᵀJ and squared errors of points (n_points, n_pulses, 4)."""
     step_limit = _LARGEST_STEP_SD / np.sqrt(prior.precision)
     parameters, diagonal = begin.copy(), np.arange(N_PARAMETERS)
     for _ in range(n_steps):
@@ -218,6 +227,13 @@ def _fit_block(
         parameters += np.clip(step, -step_limit, step_limit)
     error, jacobian = _linearised(field, log10_uv, parameters)
     return parameters, jacobian.mT @ jacobian, np.sum(error**2, axis=1)
+
+
+def _with_strength(efield: F32) -> F64:
+    """Return fields (…, 3) with their strength as the fourth component."""
+    field = efield.astype(np.float64)
+    strength = np.sqrt(np.sum(field**2, axis=-1, keepdims=True))
+    return np.concatenate((field, strength), axis=-1)
 
 
 def _linearised(field: F64, log10_uv: F64, parameters: F64) -> tuple[F64, F64]:
