@@ -34,7 +34,7 @@ def register(study: typer.Typer) -> None:
 
 def target(  # noqa: PLR0913 - the options of a command are its parameters
     *,
-    subjects: SubjectsOption = 12,
+    subjects: SubjectsOption = 10,
     seed: SeedOption = 1,
     json_out: JsonOption = None,
     report: ReportOption = None,

@@ -44,7 +44,7 @@ AIM = Aim(most=("FDI",), least=("ADM",))
 DEFAULT_MAPS = MapSettings()
 DEFAULT_RULE = StopRule()
 _N_TIMED = 2048
-PULSES = (10, 20, 30, 40, 60, 80, 100)
+PULSES = (10, 20, 30, 40, 60)
 """After so many, maps are compared with the truth."""
 
 
