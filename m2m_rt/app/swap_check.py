@@ -25,7 +25,7 @@ from m2m_rt.app.swap_bench import (
     run_node,
 )
 from m2m_rt.efield import EfieldLookup, draw_pose
-from m2m_rt.messages import StreamGap
+from m2m_rt.messages import PromotionRefused
 from m2m_rt.nodes import PredictNode
 
 _N_POSES = 24
@@ -160,7 +160,7 @@ class _Run:
         said = run_node(
             self.node, promotion(model_hash, self.lineage[-1], self.generation)
         )
-        if any(isinstance(one, StreamGap) for one in said):
+        if any(isinstance(one, PromotionRefused) for one in said):
             self.count.refused += 1
             return False
         self.count.swaps += 1
