@@ -85,7 +85,7 @@ DAEMONS: tuple[Daemon, ...] = (
             ("mep", _ALL),
             ("model_promoted", _ALL),
         ),
-        says=("echo", "prediction", "trial", "promotion_refused"),
+        says=("echo", "prediction", "response_map", "trial", "promotion_refused"),
         has_journal=True,
         is_critical=True,
     ),

@@ -26,6 +26,7 @@ from m2m_rt.messages.schema import (
     PredictionEcho,
     PromotionRefused,
     PulseFired,
+    ResponseMapMade,
     SessionEvent,
     StimulatorState,
     StreamGap,
@@ -52,6 +53,7 @@ AnyMessage = (
     | CoilPose
     | PredictionEcho
     | Prediction
+    | ResponseMapMade
     | Trial
     | ModelPromoted
     | PromotionRefused

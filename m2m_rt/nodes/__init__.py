@@ -2,6 +2,7 @@
 
 from m2m_rt.nodes.acquire import AcquireNode
 from m2m_rt.nodes.acquire_settings import AcquireSettings
+from m2m_rt.nodes.candidates import CandidateFields, look_up
 from m2m_rt.nodes.pose import PoseNode
 from m2m_rt.nodes.pose_registration import PoseRegistration
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
@@ -12,6 +13,7 @@ from m2m_rt.nodes.train import TrainNode, TrainSettings
 __all__ = [
     "AcquireNode",
     "AcquireSettings",
+    "CandidateFields",
     "PoseFault",
     "PoseNode",
     "PoseRegistration",
@@ -21,4 +23,5 @@ __all__ = [
     "PredictSettings",
     "TrainNode",
     "TrainSettings",
+    "look_up",
 ]

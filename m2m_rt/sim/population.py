@@ -31,6 +31,8 @@ class SeedStream(enum.IntEnum):
     DEMO = 1
     TRAINING = 2
     EVALUATION = 3
+    TUNING = 4
+    """Settings of studies are chosen on these."""
 
 
 @dataclass(frozen=True, slots=True)
