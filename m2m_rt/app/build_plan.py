@@ -16,18 +16,18 @@ class PlannedStep:
     """What it takes on the demo head, one thread; only the ratios matter later on."""
 
 
-TETRAHEDRA = PlannedStep("tetrahedra", 420.0)
-FINER_MESH = PlannedStep("finer mesh", 120.0)
+TETRAHEDRA = PlannedStep("tetrahedra", 900.0)
+FINER_MESH = PlannedStep("finer mesh", 90.0)
 HEAD = (
-    PlannedStep("region and scalp", 120.0),
+    PlannedStep("region and scalp", 80.0),
     FINER_MESH,
-    PlannedStep("assembly", 40.0),
-    PlannedStep("sources and sensors", 20.0),
-    PlannedStep("source modes", 300.0),
+    PlannedStep("assembly", 45.0),
+    PlannedStep("sources and sensors", 8.0),
+    PlannedStep("source modes", 180.0),
 )
-COIL = (PlannedStep("coil at the sensors", 15.0), PlannedStep("direct solves", 200.0))
-REFERENCE = PlannedStep("reference", 200.0)
-CONDUCTIVITIES = PlannedStep("conductivities", 150.0)
+COIL = (PlannedStep("coil at the sensors", 8.0), PlannedStep("direct solves", 150.0))
+REFERENCE = PlannedStep("reference", 110.0)
+CONDUCTIVITIES = PlannedStep("conductivities", 80.0)
 
 
 def planned_steps(
