@@ -29,6 +29,10 @@ class MapScore:
     fine_hotspot_mm: float
     """From the best centre of any pose."""
 
+    hotspot_loss_log10: float
+    """By how much the muscle truly answers less at the pose found than at the best: a
+    field is flat around its largest, so millimetres may cost little."""
+
     hotspot_radius_mm: float
     gravity_mm: float
     """NaN where the muscle is believed not to answer."""
@@ -62,11 +66,13 @@ def score_map(session: MappingSession, muscle: int) -> MapScore:
     )
     truth_mm, area = person.hotspot_mm(muscle), person.area_mm2(muscle)
     gravity = found.gravity
+    expected = person.expected_log10_uv(MAP_LEVEL)[:, muscle]
     return MapScore(
         muscle=MUSCLES[muscle],
         n_pulses=len(session.given.rows),
         hotspot_mm=_apart(found.hotspot.mean_mm, truth_mm),
         fine_hotspot_mm=_apart(found.hotspot.mean_mm, person.fine_hotspot_mm(muscle)),
+        hotspot_loss_log10=float(expected.max() - expected[found.hotspot_row]),
         hotspot_radius_mm=found.hotspot.radius_90_mm,
         gravity_mm=(
             np.nan

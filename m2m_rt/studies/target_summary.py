@@ -88,6 +88,8 @@ def _map_figures(rows: Sequence[MapScore]) -> dict[str, float]:
         "hotspot_mm_median": np.median(hotspot),
         "hotspot_mm_p90": np.quantile(hotspot, 0.9),
         "hotspot_fine_mm_median": np.median(column("fine_hotspot_mm")),
+        "hotspot_loss_log10_median": np.median(column("hotspot_loss_log10")),
+        "hotspot_loss_log10_p90": np.quantile(column("hotspot_loss_log10"), 0.9),
         "hotspot_radius_90_mm": np.median(radius),
         "hotspot_coverage_90": np.mean(hotspot <= radius),
         "best_measured_site_mm_median": np.median(column("measured_hotspot_mm")),
