@@ -102,6 +102,7 @@ from m2m_rt.learning.surfaces import (
     last_layer_surfaces,
     mean_of_pulses,
     response_map,
+    response_map_of,
 )
 from m2m_rt.learning.watch import Change, ChangeKind, Watch, WatchSettings, first_watch
 
@@ -187,6 +188,7 @@ __all__ = [
     "r2_log10",
     "rebuild",
     "response_map",
+    "response_map_of",
     "see",
     "select_muscles",
     "session_layer",
