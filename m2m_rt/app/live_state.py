@@ -60,7 +60,11 @@ def _state_of_prediction(now_ns: RigNs, prediction: Prediction) -> State:
         reason = prediction.reason.replace("_", " ")
         return State("NOT PREDICTING", reason, "dark_orange3")
     level = prediction.intensity_pct_mso
-    return State("PREDICTING", f"the next pulse, at {level:.0f} % MSO", "dark_green")
+    said = f"the next pulse, at {level:.0f} % MSO"
+    if prediction.doubt:
+        doubts = ", ".join(one.replace("_", " ") for one in prediction.doubt)
+        said = f"{said}; unsure: {doubts}"
+    return State("PREDICTING", said, "dark_green")
 
 
 def _faults(situation: Situation) -> str:

@@ -8,6 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from m2m_rt.app.live_change import StateNews
 from m2m_rt.app.live_row import muscle_row
 from m2m_rt.app.live_state import Situation, State, state_of
 from m2m_rt.messages import (
@@ -48,12 +49,14 @@ class LiveView:
         self._generation = 0
         self._refused: PromotionRefused | None = None
         self._fit: FitJudged | None = None
+        self._news = StateNews()
         self.n_trials = 0
         self.n_predicted = 0
 
     def take(self, messages: Iterable[Message]) -> None:
         """Take what the daemons said."""
         for message in messages:
+            self._news.take(message)
             match message:
                 case Prediction():
                     self._prediction = message
@@ -83,6 +86,7 @@ class LiveView:
             self._table(),
             self._streams(now_ns),
             self._pulses(health, failed),
+            self._news.text(self._muscles, now_ns),
         )
 
     def line(self) -> str:

@@ -86,6 +86,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: Latencies
     score: Score
     model_generations: int
+    changes_found: int
+    """Claims that a gain or the registration changed at once."""
+
+    changes_withdrawn: int
+    """How many of them were taken back."""
+
     session: str
 
     @property
@@ -119,6 +125,8 @@ def make_report(
         latency_ms=_latencies(data),
         score=_score(scored_trials(data, floor_uv=FLOOR_UV), lab),
         model_generations=1 + data.n_promoted,
+        changes_found=sum(not one.withdrawn for one in data.changes),
+        changes_withdrawn=sum(one.withdrawn for one in data.changes),
         session=str(session),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from m2m_rt.adapters.mcap_reader import Flaw, LogReader
 from m2m_rt.messages import (
+    ChangeSeen,
     EmgChunk,
     Health,
     Message,
@@ -61,6 +62,9 @@ class SessionData:
     """What was recorded of it."""
 
     gaps: list[StreamGap] = field(default_factory=list)
+    changes: list[ChangeSeen] = field(default_factory=list)
+    """Claims of predictd that something changed at once, and their withdrawals."""
+
     prediction_ms: dict[int, float] = field(default_factory=dict)
     """From the pose's stamp to the recorder, by `pose_seq`; valid predictions."""
 
@@ -83,6 +87,7 @@ class SessionData:
         name, _, daemon = topic.partition("/")
         self.n_unrecorded += max(0, self._numbers.n_missing(topic, message.seq))
         self.n_kept[daemon] += name not in _RUNTIMES_OWN
+        self.changes += [message] if isinstance(message, ChangeSeen) else []
         match message:
             case EmgChunk():
                 self._take_emg(message)

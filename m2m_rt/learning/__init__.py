@@ -1,11 +1,29 @@
-"""Learning while the session runs: last layer, progressive score, promotion."""
+"""Learning while the session runs: last layer, shared state, changes, maps."""
 
+from m2m_rt.learning.adaptive import (
+    Belief,
+    SharedSettings,
+    first_belief,
+    foresee,
+    foresee_mean,
+    session_layer,
+    take,
+)
 from m2m_rt.learning.aim import (
     Aim,
     AimLimits,
     Candidates,
     best_candidate,
     within_limits,
+)
+from m2m_rt.learning.doubt import Doubt, DoubtSettings, doubt_of, novelty
+from m2m_rt.learning.excitability import (
+    Excitability,
+    ExcitabilitySettings,
+    first_excitability,
+    one_pulse_later,
+    see,
+    with_baseline,
 )
 from m2m_rt.learning.inverse import (
     COUNTED,
@@ -54,13 +72,18 @@ from m2m_rt.learning.next_pulse import (
     variance_reduction,
 )
 from m2m_rt.learning.promotion import PromotionRule, promotes
-from m2m_rt.learning.score import (
-    ProgressiveScore,
-    progressive_score,
-    r2_log10,
-    stack,
-)
+from m2m_rt.learning.score import ProgressiveScore, progressive_score, r2_log10, stack
 from m2m_rt.learning.selection import select_muscles
+from m2m_rt.learning.session import (
+    Learnt,
+    LearntTrial,
+    first_learnt,
+    learn_again,
+    learn_trial,
+    shift_at,
+    with_change,
+)
+from m2m_rt.learning.shift import PROBE_MM, PROBES_XY, moved_pose
 from m2m_rt.learning.source import (
     SourceDraws,
     SourcePosterior,
@@ -79,17 +102,30 @@ from m2m_rt.learning.surfaces import (
     last_layer_surfaces,
     mean_of_pulses,
     response_map,
+    response_map_of,
 )
+from m2m_rt.learning.watch import Change, ChangeKind, Watch, WatchSettings, first_watch
 
 __all__ = [
     "COUNTED",
     "MEP_PRESENT_UV",
+    "PROBES_XY",
+    "PROBE_MM",
     "Aim",
     "AimLimits",
+    "Belief",
     "Candidates",
+    "Change",
+    "ChangeKind",
+    "Doubt",
+    "DoubtSettings",
+    "Excitability",
+    "ExcitabilitySettings",
     "FieldMap",
     "Interval",
     "LastLayerPrior",
+    "Learnt",
+    "LearntTrial",
     "MapSettings",
     "MapSites",
     "MappingState",
@@ -101,21 +137,31 @@ __all__ = [
     "ProgressiveScore",
     "PromotionRule",
     "ResponseMap",
+    "SharedSettings",
     "SourceDraws",
     "SourcePosterior",
     "SourceSettings",
     "StopReason",
     "StopRule",
     "Surfaces",
+    "Watch",
+    "WatchSettings",
     "areas_mm2",
     "best_candidate",
+    "doubt_of",
     "draw_sources",
     "draw_weights",
     "expectation_variance",
     "expected_gain",
     "field_map",
+    "first_belief",
+    "first_excitability",
+    "first_learnt",
     "first_posterior",
+    "first_watch",
     "fit_sources",
+    "foresee",
+    "foresee_mean",
     "gain_at_most",
     "gravity_places",
     "hotspot_places",
@@ -123,11 +169,16 @@ __all__ = [
     "interval_of",
     "last_layer_surfaces",
     "learn",
+    "learn_again",
+    "learn_trial",
     "log_likelihood",
     "map_surfaces",
     "mean_of_pulses",
     "most_telling_pulse",
+    "moved_pose",
     "muscle_map",
+    "novelty",
+    "one_pulse_later",
     "place_of",
     "predict",
     "predict_mean",
@@ -137,12 +188,19 @@ __all__ = [
     "r2_log10",
     "rebuild",
     "response_map",
+    "response_map_of",
+    "see",
     "select_muscles",
+    "session_layer",
     "shared_share",
+    "shift_at",
     "source_answers",
     "source_drives",
     "stack",
     "stop_reason",
+    "take",
     "variance_reduction",
+    "with_baseline",
+    "with_change",
     "within_limits",
 ]

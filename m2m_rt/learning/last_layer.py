@@ -10,7 +10,7 @@ Order matters: the same trials in the same order give the same bytes.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, stdtrit
+from scipy.special import gammaln, stdtr, stdtrit
 
 from m2m_rt.units import F32, F64, Bools
 
@@ -93,6 +93,11 @@ class Predicted:
         values: F64 = self.mean + self.sd * stdtrit(self.dof, probability)
         return values
 
+    def above(self, log10_uv: float) -> F64:
+        """Return (n, n_muscles): the probability of an MEP of at least this size."""
+        part: F64 = stdtr(self.dof, (self.mean - log10_uv) / self.sd)
+        return part
+
     def log_density(self, log10_uv: F64) -> F64:
         """Return (n, n_muscles) natural log densities of measured log10 MEPs."""
         t_squared = ((log10_uv - self.mean) / self.sd) ** 2
@@ -102,6 +107,26 @@ class Predicted:
             log_norm - np.log(self.sd) - (half + 0.5) * np.log1p(t_squared / self.dof)
         )
         return density
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a posterior says of one stimulus, in parts."""
+
+    mean: F64
+    """(n_muscles,), log10 µV."""
+
+    loading: F64
+    """(n_muscles, n_latent): how the mean moves with the latent vector."""
+
+    pulled: F64
+    """(n_muscles, n_latent): latent covariance times loading."""
+
+    spread: F64
+    """(n_muscles,): variance because the weights are not known."""
+
+    noise: F64
+    """(n_muscles,): variance of one trial."""
 
 
 def first_posterior(prior: LastLayerPrior) -> Posterior:
@@ -138,6 +163,11 @@ def predict_mean(posterior: Posterior, features: F32) -> F64:
     return mean
 
 
+def trial_variance(posterior: Posterior, features: F32) -> F64:
+    """Return (n, n_muscles): what one trial's noise alone adds to the variance."""
+    return _noise_variance(posterior, features.astype(np.float64))
+
+
 def learn(
     posterior: Posterior, features: F32, *, log10_uv: F64, valid: Bools
 ) -> Posterior:
@@ -155,14 +185,41 @@ def learn(
         (n_muscles,): muscles whose MEP may be learnt. With none, only
         `posterior_seq` moves.
     """
+    terms = terms_at(posterior, features)
+    error = np.where(valid, log10_uv - terms.mean, 0.0)
+    return update(posterior, terms, error=error, extra_variance=0.0, valid=valid)
+
+
+def terms_at(posterior: Posterior, features: F32) -> Terms:
+    """Return what is believed about the answer at features (n_features,), in parts."""
     # As `predict`, but each product once: a rebuild does this for every trial.
     prior, phi = posterior.prior, features.astype(np.float64)[np.newaxis, :]
     loadings = _loadings(prior, phi)[:, 0, :]  # (n_muscles, n_latent)
     moved = np.sum(loadings * posterior.latent_mean, axis=1)  # (n_muscles,)
-    error = np.where(valid, log10_uv - (phi @ prior.mean.T)[0] - moved, 0.0)
     pulled = (posterior.latent_cov @ loadings[:, :, np.newaxis])[:, :, 0]
-    spread = np.maximum(np.sum(pulled * loadings, axis=1), 0.0)
-    variance = spread + _noise_variance(posterior, phi)[0]  # (n_muscles,)
+    return Terms(
+        mean=(phi @ prior.mean.T)[0] + moved,
+        loading=loadings,
+        pulled=pulled,
+        spread=np.maximum(np.sum(pulled * loadings, axis=1), 0.0),
+        noise=_noise_variance(posterior, phi)[0],
+    )
+
+
+def update(
+    posterior: Posterior,
+    terms: Terms,
+    *,
+    error: F64,
+    extra_variance: F64 | float,
+    valid: Bools,
+) -> Posterior:
+    """Return what is believed after a trial's errors (n_muscles,), 0 where not valid.
+
+    `extra_variance` is what the errors have beside spread and noise.
+    """
+    pulled = terms.pulled
+    variance = terms.spread + terms.noise + extra_variance  # (n_muscles,)
     gain = np.where(valid, 1.0 / variance, 0.0)[:, np.newaxis] * pulled
     scale_dof, noise_scale = _rescale(posterior, valid, error**2 / variance)
     return Posterior(

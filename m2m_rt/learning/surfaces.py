@@ -44,7 +44,11 @@ class Surfaces:
 
 def response_map(posterior: Posterior, features: F32) -> ResponseMap:
     """Return the answers expected at features (n, n_features)."""
-    predicted = predict(posterior, features)
+    return response_map_of(predict(posterior, features))
+
+
+def response_map_of(predicted: Predicted) -> ResponseMap:
+    """Return distributions of the next pulse's answers as a map."""
     below = (np.log10(MEP_PRESENT_UV) - predicted.mean) / predicted.sd
     return ResponseMap(
         mean=predicted.mean,

@@ -39,18 +39,21 @@ from m2m_rt.messages.schema import (
     Trace,
     Trial,
 )
+from m2m_rt.messages.state import ChangeSeen, ExcitabilityTracked
 from m2m_rt.messages.topics import TOPICS, Delivery, Topic, topic_named, topic_of
 
 __all__ = [
     "MESSAGE_TYPES",
     "TOPICS",
     "Array",
+    "ChangeSeen",
     "ClockOffset",
     "CoilPose",
     "DaemonState",
     "Delivery",
     "EmgChunk",
     "EmgReceived",
+    "ExcitabilityTracked",
     "FitFinished",
     "FitJudged",
     "FitRequest",

@@ -33,6 +33,7 @@ from m2m_rt.messages.schema import (
     Trace,
     Trial,
 )
+from m2m_rt.messages.state import ChangeSeen, ExcitabilityTracked
 
 AnyMessage = (
     EmgReceived
@@ -54,6 +55,8 @@ AnyMessage = (
     | PredictionEcho
     | Prediction
     | ResponseMapMade
+    | ExcitabilityTracked
+    | ChangeSeen
     | Trial
     | ModelPromoted
     | PromotionRefused

@@ -142,6 +142,9 @@ class Prediction(Message, frozen=True, tag="prediction.v1"):
 
     valid: bool
     reason: str = ""
+    doubt: tuple[str, ...] = ()
+    """Why it is to be trusted less than its interval says; empty if nothing speaks
+    against it."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that are not finite."""

@@ -24,6 +24,7 @@ from m2m_rt.messages.schema import (
     Trace,
     Trial,
 )
+from m2m_rt.messages.state import ChangeSeen, ExcitabilityTracked
 
 
 class Delivery(Enum):
@@ -55,6 +56,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("echo", PredictionEcho, "the transport floor"),
     Topic("prediction", Prediction, "mean and spread of log10 MEP, before the pulse"),
     Topic("response_map", ResponseMapMade, "expected answers at candidate poses"),
+    Topic("excitability", ExcitabilityTracked, "the muscles' shared slow state"),
+    Topic("change", ChangeSeen, "a gain or the registration changed at once"),
     Topic("trial", Trial, "pulse, prediction and answer"),
     Topic("model_promoted", ModelPromoted, "the model in use"),
     Topic("promotion_refused", PromotionRefused, "a promotion that was not taken"),

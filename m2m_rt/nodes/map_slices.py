@@ -1,7 +1,7 @@
 """The response map, a few candidates at a time, so that no prediction waits for it.
 
-Features of a candidate depend on the model only, so they are made once a model; what
-is believed of them is asked again after every change of belief.
+Features of a candidate depend on the model and a found shift only, so they are made
+once for each; what is believed of them is asked again after every change of belief.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ import numpy as np
 
 from m2m_rt.learning import ResponseMap
 from m2m_rt.messages import ResponseMapMade, pack_f32
+from m2m_rt.nodes.fields import NO_SHIFT, Shift
 from m2m_rt.units import F32, F64, RigNs
 
 LEVEL_PCT_RMT = 120.0
@@ -36,6 +37,11 @@ class MapSource(Protocol):
         """Number of changes of the posterior."""
         ...
 
+    @property
+    def shift_mm(self) -> Shift:
+        """By how much true poses are taken to lie beside reported ones."""
+        ...
+
     def candidate_features(self, head_from_coil: F64, intensity_pct_rmt: float) -> F32:
         """Return features (n, n_features) of poses (n, 4, 4)."""
         ...
@@ -56,6 +62,7 @@ class MapSlices:
         self._features: list[F32] = []
         self._answers: list[ResponseMap] = []
         self._of_model = ""
+        self._of_shift = NO_SHIFT
         self._of_posterior = -1
         self._is_made = False
 
@@ -73,8 +80,9 @@ class MapSlices:
             yield self._message(t_ns)
 
     def _notice_changes(self, source: MapSource) -> None:
-        if source.model_hash != self._of_model:
-            self._features, self._of_model = [], source.model_hash
+        of = source.model_hash, source.shift_mm
+        if of != (self._of_model, self._of_shift):
+            self._features, (self._of_model, self._of_shift) = [], of
             self._of_posterior = -1
         if source.posterior_seq != self._of_posterior:
             self._answers, self._of_posterior = [], source.posterior_seq

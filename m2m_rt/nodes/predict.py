@@ -1,13 +1,17 @@
 """Predicts every muscle's answer before the pulse, and learns from each answer."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.errors import ModelRefused
+from m2m_rt.learning import ChangeKind
 from m2m_rt.messages import (
+    ChangeSeen,
     CoilPose,
+    ExcitabilityTracked,
     MepMeasured,
     Message,
     ModelPromoted,
@@ -24,13 +28,17 @@ from m2m_rt.messages import (
     encode,
     unpack_f64,
 )
-from m2m_rt.nodes.forecast import Forecast, Forecaster, Stimulus
+from m2m_rt.nodes.fields import Stimulus
+from m2m_rt.nodes.forecast import Forecast, Forecaster, SeenChange
 from m2m_rt.nodes.map_slices import MapSlices
 from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
 from m2m_rt.nodes.prediction_book import AtEdge, PredictionBook
 from m2m_rt.nodes.trials import TrialBook
 from m2m_rt.ports import ModelLibrary
 from m2m_rt.units import F64, RigNs, duration_ns
+
+Z_95 = 1.645
+"""95 % quantile of the normal distribution: between both, 90 %."""
 
 
 class PredictNode:
@@ -59,6 +67,7 @@ class PredictNode:
             library,
             model_hash=settings.model_hash,
             rmt_pct_mso=settings.rmt_pct_mso,
+            acts_on_changes=settings.acts_on_changes,
         )
         self._book = PredictionBook(
             n_kept=settings.n_kept, max_pose_age_ns=self._max_pose_age_ns
@@ -118,7 +127,7 @@ class PredictNode:
         field = self._forecaster.field(stimulus)
         if isinstance(field, str):
             return self._make(pose, intensity, field)
-        forecast = self._forecaster.forecast(field)
+        forecast = self._forecaster.forecast(field, intensity)
         found = forecast if forecast.is_finite else PredictFault.NOT_FINITE
         return self._make(pose, intensity, found)
 
@@ -143,6 +152,7 @@ class PredictNode:
             posterior_seq=self._forecaster.posterior_seq,
             valid=is_valid,
             reason="" if is_valid else str(found),
+            doubt=forecast.doubt,
         )
 
     def _await_mep(self, pulse: PulseFired) -> None:
@@ -163,9 +173,26 @@ class PredictNode:
         key = (mep.pulse_id, mep.t_ns)
         known = self._pulses.pop(key, None) or self._at_edge(mep.t_ns)
         trial, answer = self._trials.add(mep, known)
-        if answer is not None:
-            self._forecaster.learn(answer)
         yield trial
+        if answer is not None:
+            yield from self._state_after(mep, self._forecaster.learn(answer))
+
+    def _state_after(
+        self, mep: MepMeasured, seen: SeenChange | None
+    ) -> Iterable[Message]:
+        """Give what an answer says of the state, and of a change if there is one."""
+        state = self._forecaster.shared_state
+        half = Z_95 * state.sd_log10
+        yield ExcitabilityTracked(
+            t_ns=mep.t_ns,
+            mean_log10=state.mean_log10,
+            p05_log10=state.mean_log10 - half,
+            p95_log10=state.mean_log10 + half,
+            noise_scale=state.noise_scale,
+            posterior_seq=self._forecaster.posterior_seq,
+        )
+        if seen is not None:
+            yield _change_message(mep, seen)
 
     def _switch(self, now_ns: RigNs, promoted: ModelPromoted) -> Iterable[Message]:
         try:
@@ -188,6 +215,25 @@ class PredictNode:
 
 
 _NOTHING = Forecast(mean=(), sd=(), p05=(), p95=(), prior=())
+
+
+def _change_message(mep: MepMeasured, seen: SeenChange) -> ChangeSeen:
+    change = seen.change
+    kind: Literal["gain", "shift"] = "gain"
+    if change.kind is ChangeKind.SHIFT:
+        kind = "shift"
+    return ChangeSeen(
+        t_ns=mep.t_ns,
+        kind=kind,
+        muscle=change.muscle,
+        log10_gain=change.log10_gain,
+        shift_x_mm=change.shift_mm[0],
+        shift_y_mm=change.shift_mm[1],
+        trials_ago=change.found_trial - change.since_trial,
+        log_ratio=change.log_ratio,
+        withdrawn=seen.withdrawn,
+        acted_on=seen.acted_on,
+    )
 
 
 def _filling(prediction: Prediction) -> bytes:

@@ -50,6 +50,9 @@ class PredictSettings(
 
     max_intensity_age_ms: Positive = 3000.0
 
+    acts_on_changes: bool = True
+    """Whether a change that is found is taken into account, or only said."""
+
     n_kept: Annotated[int, Meta(gt=0)] = 64
     """Predictions that a pulse may still ask for (over a second of poses), and pulses
     that may wait for their MEPs."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from m2m_rt.messages import MepMeasured, Prediction, Trial, unpack_f64
-from m2m_rt.nodes.forecast import Answer, Stimulus, answer_of
+from m2m_rt.nodes.fields import Stimulus
+from m2m_rt.nodes.forecast import Answer, answer_of
 from m2m_rt.nodes.predict_settings import PredictFault
 from m2m_rt.nodes.prediction_book import AtEdge, Published, is_same_intensity
 from m2m_rt.units import RigNs, to_ms

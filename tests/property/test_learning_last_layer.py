@@ -142,3 +142,12 @@ def test_quantiles_are_those_of_the_density() -> None:
     )
     below = np.sum(densities[grid <= predicted.quantile(0.9)[0, 0]]) * 0.001
     assert abs(below - 0.9) < 2e-3  # the grid's step
+
+
+def test_the_probability_of_an_mep_agrees_with_the_quantiles() -> None:
+    features, log10_uv, valid = draw_trials(3, 20)
+    posterior = rebuild(small_prior(), features, log10_uv=log10_uv, valid=valid)
+    predicted = predict(posterior, features[:1])
+    for probability in (0.05, 0.5, 0.95):
+        level = float(predicted.quantile(1.0 - probability)[0, 4])
+        np.testing.assert_allclose(predicted.above(level)[0, 4], probability)

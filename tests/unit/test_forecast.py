@@ -9,7 +9,8 @@ from m2m_rt.adapters.onnx_predictor import ModelFolder
 from m2m_rt.adapters.rig_models import RigModels
 from m2m_rt.efield import EfieldLookup, FieldAnswer
 from m2m_rt.model import MUSCLES
-from m2m_rt.nodes.forecast import Answer, Forecaster, Stimulus, answer_of
+from m2m_rt.nodes.fields import Stimulus
+from m2m_rt.nodes.forecast import Answer, Forecaster, answer_of
 from m2m_rt.units import F64
 from tests.support.efield import planned_pose
 from tests.support.predicting import TABLE_HASH, small_lookup, store_models
@@ -53,7 +54,7 @@ def answers() -> list[Answer]:
 def forecast_of(one: Forecaster) -> tuple[float, ...]:
     field = one.field(Stimulus(planned_pose(), 60.0))
     assert not isinstance(field, str)
-    found = one.forecast(field)
+    found = one.forecast(field, 60.0)
     return (*found.mean, *found.sd, *found.p05, *found.p95)
 
 

@@ -38,6 +38,7 @@ class Knowing:
 
     model_hash: str = "a"
     posterior_seq: int = 0
+    shift_mm: tuple[float, float] = (0.0, 0.0)
     asked: list[int] = field(default_factory=list)
 
     def candidate_features(self, head_from_coil: F64, intensity_pct_rmt: float) -> F32:
@@ -132,3 +133,15 @@ def test_a_learnt_trial_is_followed_by_a_map_of_the_new_belief(desk: Desk) -> No
     later = [desk.give(pose_at(400.0 + 20.0 * n, seq=n)) for n in range(10)]
     (made,) = [o for said in later for o in said if isinstance(o, ResponseMapMade)]
     assert made.posterior_seq == 1
+
+
+def test_a_found_shift_makes_the_candidates_features_anew() -> None:
+    slices, source = MapSlices(poses(), rmt_pct_mso=50.0), Knowing()
+    maps(slices, source, MOST_STEPS)
+    n_asked = sum(source.asked)
+    source.posterior_seq += 1
+    assert len(maps(slices, source, MOST_STEPS)) == 1
+    assert sum(source.asked) == n_asked
+    source.posterior_seq, source.shift_mm = source.posterior_seq + 1, (5.0, 0.0)
+    assert len(maps(slices, source, MOST_STEPS)) == 1
+    assert sum(source.asked) == n_asked + N_POSES

@@ -1,0 +1,174 @@
+"""All that is learnt in one session: belief, watch, and the changes found so far.
+
+The same trials in the same order, with the same changes, give the same bytes. Changes
+are decisions and stay when trials are learnt anew; forgetting the trial at which one
+was found forgets the change.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from m2m_rt.learning.adaptive import (
+    Belief,
+    SharedSettings,
+    first_belief,
+    take,
+    with_gain,
+)
+from m2m_rt.learning.last_layer import LastLayerPrior
+from m2m_rt.learning.watch import (
+    Change,
+    ChangeKind,
+    Watch,
+    WatchSettings,
+    first_watch,
+    found_change,
+    shift_effects,
+    watch_trial,
+)
+from m2m_rt.units import F32, F64, Bools
+
+TAKEN_BACK_MM = 4.0
+"""Two shifts that leave less than this are one that was no shift, if near in time."""
+
+TAKEN_BACK_TRIALS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LearntTrial:
+    """One trial as it is learnt."""
+
+    features: F32
+    """(n_features,) where the coil is taken to have been."""
+
+    probe_features: F32 | None
+    """(4, n_features) at the probes beside it; None where one has no field."""
+
+    log10_uv: F64
+    """(n_muscles,)"""
+
+    valid: Bools
+    """(n_muscles,)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a session has taught; never changed in place."""
+
+    belief: Belief
+    watch: Watch
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def shift_mm(self) -> tuple[float, float]:
+        """By how much true poses are beside reported ones now, as far as is known."""
+        return shift_at(self.changes, self.watch.n_trials)
+
+
+def first_learnt(
+    prior: LastLayerPrior,
+    shared: SharedSettings | None = None,
+    watch: WatchSettings | None = None,
+) -> Learnt:
+    """Return what is known before the first trial."""
+    how = watch or WatchSettings()
+    return Learnt(
+        belief=first_belief(prior, shared),
+        watch=first_watch(prior.n_muscles, prior.n_latent, how),
+    )
+
+
+def learn_trial(learnt: Learnt, trial: LearntTrial) -> tuple[Learnt, Change | None]:
+    """Return what is known after one more trial, and the change it gives away, if any.
+
+    A change is not acted on yet: that is `learn_again` with it.
+    """
+    how = learnt.watch.settings
+    effects = None
+    if trial.probe_features is not None:
+        effects = shift_effects(
+            learnt.belief, trial.features, trial.probe_features, how
+        )
+    taken = take(
+        learnt.belief, trial.features, log10_uv=trial.log10_uv, valid=trial.valid
+    )
+    watch = watch_trial(learnt.watch, taken.errors, effects)
+    after = replace(learnt, belief=taken.belief, watch=watch)
+    return after, found_change(watch)
+
+
+def learn_again(
+    prior: LastLayerPrior,
+    trials: Sequence[LearntTrial],
+    changes: Sequence[Change],
+    like: Learnt,
+) -> Learnt:
+    """Return what trials teach, one by one in order, changes being known.
+
+    Trials after a shift began must come with the features of their moved poses. The
+    watch starts anew.
+
+    Parameters
+    ----------
+    prior
+        Of the model in use.
+    trials
+        All that may be learnt.
+    changes
+        Found so far; those found after more trials than there are are forgotten.
+    like
+        Whose settings are kept.
+    """
+    kept = tuple(change for change in changes if change.found_trial <= len(trials))
+    belief = first_belief(prior, like.belief.settings)
+    for number, trial in enumerate(trials):
+        belief = _at_onset(belief, kept, number)
+        belief = take(
+            belief, trial.features, log10_uv=trial.log10_uv, valid=trial.valid
+        ).belief
+    watch = first_watch(
+        prior.n_muscles, prior.n_latent, like.watch.settings, len(trials)
+    )
+    return Learnt(_at_onset(belief, kept, len(trials)), watch, kept)
+
+
+def with_change(
+    changes: Sequence[Change], found: Change
+) -> tuple[tuple[Change, ...], Change | None]:
+    """Return the changes with one more, or without the one that it takes back.
+
+    A shift that was no shift is soon followed by one the other way: the watch then
+    says that it was wrong. Long after, a shift back is a change of its own.
+
+    Returns
+    -------
+        The changes that now hold, and the one withdrawn, if any.
+    """
+    for one in reversed(changes):
+        if _takes_back(found, one):
+            return tuple(other for other in changes if other is not one), one
+    return (*changes, found), None
+
+
+def shift_at(changes: Sequence[Change], trial: int) -> tuple[float, float]:
+    """Return by how much the pose of a trial is moved, all changes together, mm."""
+    shifts = [one.shift_mm for one in changes if one.since_trial <= trial]
+    return sum(x for x, _ in shifts), sum(y for _, y in shifts)
+
+
+def _takes_back(found: Change, earlier: Change) -> bool:
+    both_shift = found.kind is earlier.kind is ChangeKind.SHIFT
+    left_mm = math.hypot(
+        found.shift_mm[0] + earlier.shift_mm[0], found.shift_mm[1] + earlier.shift_mm[1]
+    )
+    age = found.found_trial - earlier.found_trial
+    return both_shift and left_mm <= TAKEN_BACK_MM and age <= TAKEN_BACK_TRIALS
+
+
+def _at_onset(belief: Belief, changes: Sequence[Change], number: int) -> Belief:
+    for one in changes:
+        is_gain = one.kind is ChangeKind.GAIN and one.muscle is not None
+        if is_gain and one.since_trial == number:
+            belief = with_gain(belief, one.muscle or 0, one.log10_gain)
+    return belief
