@@ -26,7 +26,7 @@ from m2m_rt.sim.population import (
     draw_subject,
     subject_rng,
 )
-from m2m_rt.sim.subject import VirtualSubject, measure_rmt_pct_mso
+from m2m_rt.sim.subject import Subject, VirtualSubject, measure_rmt_pct_mso
 
 __all__ = [
     "EMG_STREAM",
@@ -44,6 +44,7 @@ __all__ = [
     "PlannedPulse",
     "PulseGiven",
     "SeedStream",
+    "Subject",
     "SubjectSettings",
     "VirtualSubject",
     "demo_design",
