@@ -43,9 +43,13 @@ class EncoderTask:
 
     @property
     def key(self) -> str:
-        """Name of what comes out: a hash of everything that goes in."""
+        """Name of what comes out: a hash of all that goes in, but how long it lasts.
+
+        A shorter training with the same rate is the beginning of a longer one.
+        """
+        step = msgspec.structs.replace(self.settings, epochs=1)
         digest = hashlib.sha256(str(_FORMAT).encode())
-        digest.update(msgspec.json.encode((self.settings, self.seed)))
+        digest.update(msgspec.json.encode((step, self.seed)))
         digest.update(np.ascontiguousarray(self.values).tobytes())
         digest.update(self.mask.numpy().tobytes())
         return digest.hexdigest()[:24]
@@ -93,24 +97,19 @@ def train_encoder(
     With a cache the state is stored every few epochs, so that a killed training goes on
     and ends with the very weights of an unbroken one.
     """
-    training = _begin(task)
-    finished = None if cache is None else cache / f"encoder-{task.key}.npz"
-    partial = None if finished is None else finished.with_suffix(".partial.npz")
-    for stored in (finished, partial):
-        if stored is not None and stored.is_file():
-            training.restore(_read(stored))
-            break
-    n_epochs = task.settings.epochs
-    train_epoch = _stepper(task, training)
+    training, n_epochs = _begin(task), task.settings.epochs
+    stored = _latest(cache, task)
+    if stored is not None:
+        training.restore(_read(stored))
+    train_epoch = _Epoch(task, training, SparseAutoencoder(training.net))
     while training.epoch < n_epochs:
         train_epoch()
         progress("autoencoder", training.epoch, n_epochs)
-        if partial is not None and training.epoch % _SAVE_EVERY_EPOCHS == 0:
-            _write(partial, training)
-    if finished is not None and not finished.is_file():
-        _write(finished, training)
-    if partial is not None:
-        partial.unlink(missing_ok=True)
+        ended = training.epoch == n_epochs
+        if cache is not None and (ended or training.epoch % _SAVE_EVERY_EPOCHS == 0):
+            _write(_file(cache, task, training.epoch, ended=ended), training)
+            for older in _unfinished(cache, task, up_to=training.epoch - 1):
+                older.unlink(missing_ok=True)
     return training.net.eval()
 
 
@@ -142,10 +141,6 @@ def _begin(task: EncoderTask) -> EncoderTraining:
     draws = torch.Generator()
     draws.manual_seed(task.seed)
     return EncoderTraining(net, optimizer, draws)
-
-
-def _stepper(task: EncoderTask, training: EncoderTraining) -> "_Epoch":
-    return _Epoch(task, training, SparseAutoencoder(training.net))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +177,33 @@ def batches(n_rows: int, size: int, draws: torch.Generator) -> Iterator[Tensor]:
 
 def _chunks(values: Tensor) -> Iterator[Tensor]:
     return iter(values.split(_ENCODE_BATCH))
+
+
+def _file(cache: Path, task: EncoderTask, epoch: int, *, ended: bool) -> Path:
+    kind = "encoder" if ended else "unfinished"
+    return cache / f"{kind}-{task.key}-{epoch:04d}.npz"
+
+
+def _latest(cache: Path | None, task: EncoderTask) -> Path | None:
+    """Return the state of this training that has come furthest, not beyond its end."""
+    if cache is None:
+        return None
+    n_epochs = task.settings.epochs
+    stored = [
+        *cache.glob(f"encoder-{task.key}-*.npz"),
+        *_unfinished(cache, task, up_to=n_epochs),
+    ]
+    usable = [path for path in stored if _epoch_of(path) <= n_epochs]
+    return max(usable, key=_epoch_of, default=None)
+
+
+def _unfinished(cache: Path, task: EncoderTask, *, up_to: int) -> list[Path]:
+    found = cache.glob(f"unfinished-{task.key}-*.npz")
+    return [path for path in found if _epoch_of(path) <= up_to]
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.rsplit("-", 1)[1])
 
 
 def _read(path: Path) -> dict[str, F32]:

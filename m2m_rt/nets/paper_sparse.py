@@ -128,9 +128,10 @@ class SparseAutoencoder:
         by_class = self._background.taps_inside @ by_tap + layer.bias
         sums = sums + self._background.site_class @ by_class
         largest = sums.reshape(n, 8, -1, n_out).max(dim=1).values
-        far = self._background.far_pattern @ by_class[
-            self._background.far_class
-        ].max(dim=0).values
+        far = (
+            self._background.far_pattern
+            @ by_class[self._background.far_class].max(dim=0).values
+        )
         both = torch.cat((largest, far.expand(n, -1, -1)), dim=1)
         return nn.functional.elu(both)
 

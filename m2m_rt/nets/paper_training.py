@@ -29,7 +29,7 @@ from m2m_rt.nets.paper_encoder import EncoderTask, batches, encode, train_encode
 from m2m_rt.nets.paper_export import export_paper_net
 from m2m_rt.nets.paper_settings import EncoderSettings, MapperSettings
 from m2m_rt.nets.sessions import HeadField, Progress
-from m2m_rt.units import F32, F64
+from m2m_rt.units import F32, F64, I64
 
 PAPER_HEADS = {head.value: head for head in PaperHead}
 
@@ -87,9 +87,9 @@ def train_paper_net(head: HeadField, run: PaperRun, folder: Path) -> dict[str, o
 def fit_paper_net(head: HeadField, data: PaperData, run: PaperRun) -> PaperNet:
     """Train autoencoder, then mapper, then for `both` the residual's mapper."""
     settings, training = run.settings, data.training
-    relative = torch.tensor(data.relative_efield[training])
-    volume = scaled_volume(head, relative, settings)
-    values: F32 = _in_batches(volume.values, relative).numpy()
+    relative = torch.tensor(data.relative_efield)
+    volume, values = voxel_values(head, relative, settings, training)
+    values = values[training]
     task = EncoderTask(values, volume.mask, settings.encoder, run.seed)
     autoencoder = train_encoder(task, None, run.progress)
     autoencoder.scale_code_by(encode(autoencoder, values))
@@ -100,14 +100,19 @@ def fit_paper_net(head: HeadField, data: PaperData, run: PaperRun) -> PaperNet:
     return PaperNet(volume, autoencoder, nets, largest_uv).eval()
 
 
-def scaled_volume(
-    head: HeadField, relative_efield: Tensor, settings: PaperSettings
-) -> FieldVolume:
-    """Return the input volume, its scale from training pulses (n, n_roi, 3)."""
+def voxel_values(
+    head: HeadField, relative_efield: Tensor, settings: PaperSettings, training: I64
+) -> tuple[FieldVolume, F32]:
+    """Return the input volume, its scale from training rows, and all rows' values.
+
+    The values (n, n_voxels) are those of the mask's voxels.
+    """
     grid = box_grid(head.lookup.table.roi, settings.side)
     volume = FieldVolume(grid, settings.input)
-    volume.scale_by(_in_batches(volume.values, relative_efield))
-    return volume
+    unscaled = _in_batches(volume.values, relative_efield)
+    volume.scale_by(unscaled[training])
+    values: F32 = (unscaled / volume.largest).numpy()
+    return volume, values
 
 
 def paper_scores(predicted_uv: F32, data: PaperData, k: int) -> dict[str, float]:

@@ -52,7 +52,7 @@ class TapIndex:
 
 
 def tap_sum(contributions: Tensor, index: TapIndex) -> Tensor:
-    """Add up contributions (n_batch, n_contributions, width) → (…, n_outputs, width)."""
+    """Add up contributions (n_batch, n, width) → (n_batch, n_outputs, width)."""
     summed: Tensor = _TapSum.apply(contributions, index)  # type: ignore[no-untyped-call]
     return summed
 
@@ -120,9 +120,7 @@ class _TapConv(torch.autograd.Function):
         return summed
 
     @staticmethod
-    def backward(
-        ctx: "_Context", gradient: Tensor
-    ) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: "_Context", gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         rows, kernel = ctx.saved_tensors
         n_batch, n_rows, _ = rows.shape
         width = gradient.shape[-1]

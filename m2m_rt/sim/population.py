@@ -31,6 +31,8 @@ class SeedStream(enum.IntEnum):
     DEMO = 1
     TRAINING = 2
     EVALUATION = 3
+    DESIGN = 4
+    """Poses and splits that the subjects of a study share."""
 
 
 @dataclass(frozen=True, slots=True)
