@@ -7,6 +7,7 @@ from m2m_rt.sim.design import (
     demo_design,
     place_coil,
 )
+from m2m_rt.sim.foci import FociSubject, draw_foci_subject
 from m2m_rt.sim.lab import LabPlan, plan_lab
 from m2m_rt.sim.lab_log import LabLog, PulseGiven, read_lab_log
 from m2m_rt.sim.lab_processes import LabProcesses
@@ -36,6 +37,7 @@ __all__ = [
     "CoilPlacement",
     "Cortex",
     "DesignSettings",
+    "FociSubject",
     "LabLog",
     "LabPlan",
     "LabProcesses",
@@ -48,6 +50,7 @@ __all__ = [
     "SubjectSettings",
     "VirtualSubject",
     "demo_design",
+    "draw_foci_subject",
     "draw_subject",
     "measure_rmt_pct_mso",
     "place_coil",

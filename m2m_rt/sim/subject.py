@@ -114,8 +114,8 @@ class VirtualSubject:
         """Return one trial's evoked amplitudes (…, n_muscles), nothing else in them."""
         body = self.recruitment
         drive = self.drive_v_per_m(efield_v_per_m) / body.threshold_v_per_m
-        before = body.input_noise * _partly_shared(drive.shape, body.shared, rng)
-        after = body.output_noise_log10 * _partly_shared(drive.shape, body.shared, rng)
+        before = body.input_noise * partly_shared(drive.shape, body.shared, rng)
+        after = body.output_noise_log10 * partly_shared(drive.shape, body.shared, rng)
         evoked: F64 = 10.0 ** (body.evoked_log10_uv(drive + before) + after)
         return evoked
 
@@ -214,7 +214,7 @@ def measure_rmt_pct_mso(
     return intensity
 
 
-def _partly_shared(
+def partly_shared(
     shape: tuple[int, ...], shared: float, rng: np.random.Generator
 ) -> F64:
     """Return unit-variance noise (…, n_muscles), part of it common to all muscles."""
