@@ -45,7 +45,7 @@ def box_grid(roi: RegionOfInterest, side: int) -> BoxGrid:
     inside = np.flatnonzero((roi.box_index >= 0).all(axis=1))
     coarse = point_voxels(roi.box_index[inside], own)
     grid = BoxGrid(own, coarse.places, inside[coarse.points], coarse.weights)
-    return grid if side == own else _halved(grid)
+    return grid if side == own else halved(grid)
 
 
 def point_voxels(box_index: I64, side: int) -> BoxGrid:
@@ -55,7 +55,7 @@ def point_voxels(box_index: I64, side: int) -> BoxGrid:
     return BoxGrid(side, places, points[:, None], np.ones((len(places), 1), np.float32))
 
 
-def _halved(coarse: BoxGrid) -> BoxGrid:
+def halved(coarse: BoxGrid) -> BoxGrid:
     """Return eight voxels for each, trilinear between those of the eight around.
 
     A voxel's centre lies a quarter of the coarse spacing from its own coarse centre.

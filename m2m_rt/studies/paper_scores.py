@@ -68,7 +68,7 @@ class MuscleScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class ScoredPulses:
     """Test pulses with what was predicted of them; all arrays (n, n_muscles)."""
 
     predicted: F64
@@ -80,9 +80,9 @@ class Tested:
     predicted_log10_uv: F64
     measured_log10_uv: F64
 
-    def rows(self, chosen: np.ndarray) -> "Tested":
+    def rows(self, chosen: np.ndarray) -> "ScoredPulses":
         """Return some of the pulses."""
-        return Tested(
+        return ScoredPulses(
             self.predicted[chosen],
             self.measured[chosen],
             self.predicted_log10_uv[chosen],
@@ -100,7 +100,7 @@ def floored_log10(amplitude_uv: F64) -> F64:
     return logs
 
 
-def score(tested: Tested) -> Score:
+def score(tested: ScoredPulses) -> Score:
     """Return the scores of some pulses."""
     squared = (tested.predicted - tested.measured) ** 2
     norms = np.linalg.norm(tested.predicted, axis=1)
@@ -116,7 +116,7 @@ def score(tested: Tested) -> Score:
     )
 
 
-def score_muscles(tested: Tested) -> MuscleScore:
+def score_muscles(tested: ScoredPulses) -> MuscleScore:
     """Return the scores of each muscle."""
     mse = np.mean((tested.predicted - tested.measured) ** 2, axis=0)
     return MuscleScore(
@@ -127,11 +127,11 @@ def score_muscles(tested: Tested) -> MuscleScore:
     )
 
 
-def criteria(tested: Tested, sizes: Sizes) -> Criteria:
+def criteria(tested: ScoredPulses, sizes: Sizes) -> Criteria:
     """Return AIC and BIC with each kind of k.
 
     >>> ones = np.ones((2, 5))
-    >>> tested = Tested(2 * ones, ones, ones, ones)
+    >>> tested = ScoredPulses(2 * ones, ones, ones, ones)
     >>> criteria(tested, Sizes(k_all=3, k_effective=2, k_readout=1)).aic
     6.0
     """

@@ -24,7 +24,7 @@ from m2m_rt.nets.paper_training import PaperRun, PaperSettings
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.sim import SeedStream, subject_rng
 from m2m_rt.studies.paper_networks import EncoderBank, fit_networks
-from m2m_rt.studies.paper_scores import Sizes, Tested, floored_log10
+from m2m_rt.studies.paper_scores import ScoredPulses, Sizes, floored_log10
 from m2m_rt.studies.paper_splits import Fold, Split, SplitName, paper_split
 from m2m_rt.studies.paper_store import Outcome, OutcomeStore
 from m2m_rt.studies.simulators import SIMULATORS
@@ -93,7 +93,7 @@ class Answer:
     system: str
     """`nrp.both`, `pca_gp`, `ceiling`, …"""
 
-    tested: Tested
+    tested: ScoredPulses
     intensity_pct_rmt: F64
     """(n,): of the test pulses."""
 
@@ -237,15 +237,15 @@ def _network_outcomes(
         for head, name in names.items()
     }
     stored = {head: study.store.read(key) for head, key in keys.items()}
-    found = {names[head]: one for head, one in stored.items() if one is not None}
-    if len(found) == len(heads):
-        return found
+    if all(outcome is not None for outcome in stored.values()):
+        return {names[h]: one for h, one in stored.items() if one is not None}
     coded = study.bank.coded(kind, fold.seen_fields, progress)
     run = PaperRun(last, study.plan.settings, study.plan.seed, progress)
+    outcomes = {}
     for head, fitted in fit_networks(coded, data, fold.training, run).items():
-        found[names[head]] = _outcome(fitted, data, fold)
-        study.store.write(keys[head], found[names[head]])
-    return found
+        outcomes[names[head]] = _outcome(fitted, data, fold)
+        study.store.write(keys[head], outcomes[names[head]])
+    return outcomes
 
 
 def _outcome(fitted: Fitted, data: PaperData, fold: Fold) -> Outcome:
@@ -279,7 +279,7 @@ def _source(rival: System) -> bytes:
     return f"{rival!r} {text}".encode()
 
 
-def _tested(data: PaperData, split: Split, said: list[Outcome]) -> Tested:
+def _tested(data: PaperData, split: Split, said: list[Outcome]) -> ScoredPulses:
     """Put folds together, amplitudes over each fold's own training maximum."""
     rows = np.concatenate([fold.test for fold in split.folds])
     largest_uv = np.concatenate(
@@ -292,7 +292,7 @@ def _tested(data: PaperData, split: Split, said: list[Outcome]) -> Tested:
         ]
     ).astype(np.float64)
     measured_uv = data.amplitude_uv[rows].astype(np.float64)
-    return Tested(
+    return ScoredPulses(
         predicted=np.concatenate([o.predicted.amplitude_uv for o in said]) / largest_uv,
         measured=measured_uv / largest_uv,
         predicted_log10_uv=np.concatenate([o.predicted.log10_uv for o in said]),
