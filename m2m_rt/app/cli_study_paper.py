@@ -1,5 +1,6 @@
 """`m2m study paper`: the published networks and their rivals on the paper's design."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,8 @@ from m2m_rt.app.table_path import table_path
 from m2m_rt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from m2m_rt.studies.paper_outcomes import StudyPlan
     from m2m_rt.studies.paper_results import StudyResult
-    from m2m_rt.studies.paper_study import StudyPlan
 
 
 def register(study: typer.Typer) -> None:
@@ -46,7 +47,9 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
         int | None, typer.Option(min=1, help="Default: the paper's 150.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="For torch.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="For torch. Default: one a core.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="For networks and finished fits.")
     ] = None,
@@ -68,7 +71,7 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
     plan = _with_choices(plan, simulator, splits)
     plan = _with_epochs(plan, encoder_epochs, mapper_epochs)
     folder = cache or default_cache_folder() / "study-paper"
-    result = _run(plan, table, folder, threads)
+    result = _run(plan, table, folder, threads or os.cpu_count() or 1)
     json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_bytes(result_json(result))
     if report is not None:
@@ -78,7 +81,7 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
 def _plan(*, quick: bool, seed: int, side: int, subjects: int | None) -> "StudyPlan":
     from msgspec.structs import replace
 
-    from m2m_rt.studies.paper_study import QUICK, StudyPlan
+    from m2m_rt.studies.paper_outcomes import QUICK, StudyPlan
 
     plan = QUICK if quick else StudyPlan()
     n_subjects = plan.n_subjects if subjects is None else subjects
@@ -133,14 +136,15 @@ def _run(plan: "StudyPlan", table: str, cache: Path, threads: int) -> "StudyResu
     from m2m_rt.adapters.table_file import read_table
     from m2m_rt.efield import EfieldLookup
     from m2m_rt.nets import head_field
-    from m2m_rt.studies.paper_results import study_result
+    from m2m_rt.studies.paper_results import encoder_results, study_result
     from m2m_rt.studies.paper_study import answers, plan_study
 
     torch.set_num_threads(threads)
     head = head_field(EfieldLookup(read_table(table_path(table))))
     study = plan_study(head, plan, (), cache)
     with progress_bars() as progress:
-        return study_result(plan, list(answers(study, progress)))
+        found = list(answers(study, progress))
+        return study_result(plan, found, encoder_results(study, progress))
 
 
 def _names(option: str, given: str, known: tuple[str, ...]) -> tuple[str, ...]:

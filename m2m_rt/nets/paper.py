@@ -84,7 +84,8 @@ class FieldVolume(nn.Module):
             rest = torch.sigmoid(torch.tensor(-self.half_response / self.slope))
             response = torch.sigmoid((values - self.half_response) / self.slope)
             values = (response - rest) / (1.0 - rest)
-        return values / self.largest
+        scaled: Tensor = values / self.largest
+        return scaled
 
     def forward(self, relative_efield: Tensor) -> Tensor:
         """Return the volumes."""

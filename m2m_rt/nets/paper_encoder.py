@@ -17,7 +17,7 @@ from torch import Tensor
 from m2m_rt.nets.npz import npz_bytes
 from m2m_rt.nets.paper import Autoencoder
 from m2m_rt.nets.paper_settings import EncoderSettings
-from m2m_rt.nets.paper_sparse import SparseAutoencoder
+from m2m_rt.nets.paper_sparse import DenseAutoencoder, SparseAutoencoder
 from m2m_rt.nets.sessions import Progress
 from m2m_rt.units import F32
 
@@ -67,13 +67,13 @@ class EncoderTraining:
     def arrays(self) -> dict[str, F32]:
         """Return the state, exactly."""
         kept = {
-            f"weight {at}": parameter.detach().numpy()
+            f"weight {at}": parameter.detach().cpu().numpy()
             for at, parameter in enumerate(self.net.parameters())
         }
         for at, parameter in enumerate(self.net.parameters()):
             momentum = self.optimizer.state.get(parameter, {}).get("momentum_buffer")
             if momentum is not None:
-                kept[f"momentum {at}"] = momentum.numpy()
+                kept[f"momentum {at}"] = momentum.cpu().numpy()
         kept["draws"] = self.draws.get_state().numpy().astype(np.float32)
         kept["epoch"] = np.array(self.epoch, np.float32)
         return kept
@@ -84,7 +84,9 @@ class EncoderTraining:
             parameter.data.copy_(torch.tensor(arrays[f"weight {at}"]))
             if f"momentum {at}" in arrays:
                 momentum = torch.tensor(arrays[f"momentum {at}"])
-                self.optimizer.state[parameter]["momentum_buffer"] = momentum
+                self.optimizer.state[parameter]["momentum_buffer"] = momentum.to(
+                    parameter.device
+                )
         self.draws.set_state(torch.tensor(arrays["draws"].astype(np.uint8)))
         self.epoch = int(arrays["epoch"])
 
@@ -101,7 +103,7 @@ def train_encoder(
     stored = _latest(cache, task)
     if stored is not None:
         training.restore(_read(stored))
-    train_epoch = _Epoch(task, training, SparseAutoencoder(training.net))
+    train_epoch = _Epoch(task, training, evaluator(training.net))
     while training.epoch < n_epochs:
         train_epoch()
         progress("autoencoder", training.epoch, n_epochs)
@@ -110,7 +112,12 @@ def train_encoder(
             _write(_file(cache, task, training.epoch, ended=ended), training)
             for older in _unfinished(cache, task, up_to=training.epoch - 1):
                 older.unlink(missing_ok=True)
-    return training.net.eval()
+    return training.net.cpu().eval()
+
+
+def evaluator(net: Autoencoder) -> SparseAutoencoder | DenseAutoencoder:
+    """Return the quickest way to apply an autoencoder where its weights are."""
+    return DenseAutoencoder(net) if net.mask.is_cuda else SparseAutoencoder(net)
 
 
 def encode(autoencoder: Autoencoder, values: F32) -> Tensor:
@@ -134,6 +141,8 @@ def _begin(task: EncoderTask) -> EncoderTraining:
     with torch.random.fork_rng():
         torch.manual_seed(task.seed)
         net = Autoencoder(task.mask)
+    if torch.cuda.is_available():
+        net = net.cuda()
     settings = task.settings
     optimizer = torch.optim.SGD(
         net.parameters(), lr=settings.learning_rate, momentum=settings.momentum
@@ -152,15 +161,15 @@ class _Epoch:
 
     task: EncoderTask
     training: EncoderTraining
-    sparse: SparseAutoencoder
+    applied: SparseAutoencoder | DenseAutoencoder
 
     def __call__(self) -> None:
-        values = torch.tensor(self.task.values)
+        values = torch.tensor(self.task.values, device=self.training.net.mask.device)
         settings, training = self.task.settings, self.training
         for rows in batches(len(values), settings.batch, training.draws):
             batch = values[rows]
-            squared = torch.sum((self.sparse.rebuild(batch) - batch) ** 2)
-            error = squared / (len(batch) * self.sparse.side**3)
+            squared = torch.sum((self.applied.rebuild(batch) - batch) ** 2)
+            error = squared / (len(batch) * self.applied.side**3)
             loss = error + settings.penalty * training.net.penalty()
             training.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
@@ -176,7 +185,7 @@ def batches(n_rows: int, size: int, draws: torch.Generator) -> Iterator[Tensor]:
 
 
 def _chunks(values: Tensor) -> Iterator[Tensor]:
-    return iter(values.split(_ENCODE_BATCH))
+    return iter(torch.split(values, _ENCODE_BATCH))
 
 
 def _file(cache: Path, task: EncoderTask, epoch: int, *, ended: bool) -> Path:

@@ -64,6 +64,31 @@ class _Background:
     """(n_far, n_patterns): one-hot."""
 
 
+class DenseAutoencoder:
+    """The autoencoder as it is written: all voxels. On a GPU that is quicker."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        """Remember where the mask's voxels lie."""
+        self.autoencoder = autoencoder
+        self.side = autoencoder.mask.shape[-1]
+        self._inside = torch.nonzero(autoencoder.mask.ravel())[:, 0]
+
+    def code(self, values: Tensor) -> Tensor:
+        """Return codes (n, 1, side/4, side/4, side/4)."""
+        code: Tensor = self.autoencoder.encoder(self._volumes(values))
+        return code
+
+    def rebuild(self, values: Tensor) -> Tensor:
+        """Return reconstructions (n, n_mask)."""
+        rebuilt: Tensor = self.autoencoder(self._volumes(values))
+        return rebuilt.reshape(len(values), -1)[:, self._inside]
+
+    def _volumes(self, values: Tensor) -> Tensor:
+        flat = values.new_zeros(len(values), self.side**3)
+        flat = flat.index_copy(1, self._inside, values)
+        return flat.reshape(-1, 1, self.side, self.side, self.side)
+
+
 class SparseAutoencoder:
     """An autoencoder's own weights, applied to values at mask voxels (n, n_mask)."""
 
@@ -92,7 +117,7 @@ class SparseAutoencoder:
         layer = self._layer("encoder", 6)
         kernel = layer.weight.reshape(-1, 27)  # (64, 27)
         spread = (quarters @ kernel).reshape(len(values), -1, 1)
-        code = nn.functional.elu(tap_sum(spread, self._code_in) + layer.bias)
+        code = nn.functional.elu(tap_sum(spread, self._code_in) + _bias(layer))
         side = self.side // 4
         return code.reshape(-1, 1, side, side, side)
 
@@ -125,7 +150,7 @@ class SparseAutoencoder:
         sums = tap_conv(near, kernel.reshape(n_in, -1), self._second)
         constant = nn.functional.elu(_bias(self._layer("encoder", 0)))
         by_tap = torch.einsum("i,iko->ko", constant, kernel)
-        by_class = self._background.taps_inside @ by_tap + layer.bias
+        by_class = self._background.taps_inside @ by_tap + _bias(layer)
         sums = sums + self._background.site_class @ by_class
         largest = sums.reshape(n, 8, -1, n_out).max(dim=1).values
         far = (
@@ -139,7 +164,7 @@ class SparseAutoencoder:
         n = len(code)
         first, second, last = (self._layer("decoder", at) for at in (0, 3, 6))
         taps = tap_spread(code.reshape(n, -1, 1), self._code_out).reshape(n, -1, 27)
-        wide = taps @ first.weight.reshape(-1, 27).T + first.bias
+        wide = taps @ first.weight.reshape(-1, 27).T + _bias(first)
         wide = nn.functional.elu(wide)  # (n, side/4 cubed, 64)
         kernels = self._folded(second)  # (8, 8 · 64, 32)
         columns = tap_spread(wide, self._widen)
@@ -147,14 +172,14 @@ class SparseAutoencoder:
         parts = [
             of_parity @ kernel
             for of_parity, kernel in zip(
-                columns.split(self._n_by_parity, dim=1), kernels, strict=True
+                torch.split(columns, self._n_by_parity, dim=1), kernels, strict=True
             )
         ]
-        near = nn.functional.elu(torch.cat(parts, dim=1) + second.bias)
+        near = nn.functional.elu(torch.cat(parts, dim=1) + _bias(second))
         kernel = self._folded(last).reshape(8, 8, -1)  # (8, 8, 32)
         spread = near @ kernel.permute(2, 0, 1).reshape(-1, 64)  # (n, n_near, 64)
         rebuilt = tap_sum(spread.reshape(n, -1, 1), self._last)
-        return rebuilt[..., 0] + last.bias
+        return rebuilt[..., 0] + _bias(last)
 
     def _folded(self, layer: nn.Conv3d) -> Tensor:
         """Return 2³ kernels (8 parities, 8 taps · n_in, n_out) of a 3³ kernel."""
@@ -268,5 +293,5 @@ def _folds() -> F32:
     along = np.zeros((2, 2, 3), np.float32)  # parity, tap, weight
     along[0, 0, 0] = along[0, 1, 1] = along[0, 1, 2] = 1.0
     along[1, 0, 0] = along[1, 0, 1] = along[1, 1, 2] = 1.0
-    folds = np.einsum("ptw,qur,svx->pqstuvwrx", along, along, along)
+    folds: F32 = np.einsum("ptw,qur,svx->pqstuvwrx", along, along, along)
     return folds.reshape(64, 27)

@@ -209,7 +209,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 def _in_batches(
     net: Callable[[Tensor], Tensor], rows: Tensor, size: int = 32
 ) -> Tensor:
-    return torch.cat([net(part) for part in rows.split(size)])
+    return torch.cat([net(part) for part in torch.split(rows, size)])
 
 
 def _training_mean(data: PaperData) -> F32:

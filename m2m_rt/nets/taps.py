@@ -138,6 +138,7 @@ class _TapConv(torch.autograd.Function):
 
 class _Context(torch.autograd.function.FunctionCtx):
     index: TapIndex
+    saved_tensors: tuple[Tensor, ...]
 
 
 def _sum(contributions: Tensor, index: TapIndex) -> Tensor:

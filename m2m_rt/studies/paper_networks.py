@@ -111,9 +111,7 @@ class FittedNetworks:
     @property
     def n_effective(self) -> int:
         """Those larger than 1e-3."""
-        parts = (self.autoencoder, *self.nets)
-        large = [(p.abs() > _SMALL_WEIGHT).sum() for n in parts for p in n.parameters()]
-        return int(torch.stack(large).sum())
+        return n_effective((self.autoencoder, *self.nets))
 
     @property
     def hat_trace(self) -> float:
@@ -131,6 +129,12 @@ class FittedNetworks:
             amplitude_uv=amplitude_uv,
             log10_uv=intercept + slope * floored_log10(amplitude_uv),
         )
+
+
+def n_effective(parts: tuple[nn.Module, ...]) -> int:
+    """Return how many trained numbers L1 has left larger than 1e-3."""
+    large = [(p.abs() > _SMALL_WEIGHT).sum() for n in parts for p in n.parameters()]
+    return int(torch.stack(large).sum())
 
 
 def fit_networks(
@@ -181,7 +185,8 @@ def _readout_size(net: nn.Module, codes: Tensor) -> int:
         features = body[:-1](codes)
     with_one = torch.cat((features, torch.ones(len(features), 1)), dim=1)
     rank = int(torch.linalg.matrix_rank(with_one))
-    return rank * int(body[-1].weight.shape[0])
+    n_outputs: int = net.mapper(codes[:2]).shape[1]
+    return rank * n_outputs
 
 
 def _explained(autoencoder: Autoencoder, values: F32, mean: F32) -> float:

@@ -1,6 +1,7 @@
 """The study's page: pictures, tables, and its questions answered from the numbers."""
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 
 from m2m_rt.studies.paper_picture import draw_intensities, draw_muscles, draw_scores
@@ -135,7 +136,7 @@ def _interval(interval: Interval | None) -> str:
     return "" if interval is None else f"[{interval[0]:.4f}, {interval[1]:.4f}]"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     def line(cells: tuple[str, ...], tag: str) -> str:
         inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
         return f"<tr>{inner}</tr>"

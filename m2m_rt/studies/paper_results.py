@@ -2,7 +2,11 @@
 
 import msgspec
 
-from m2m_rt.studies.paper_study import CEILING, Answer, StudyPlan
+from m2m_rt.nets.paper import PaperInput
+from m2m_rt.nets.sessions import Progress
+from m2m_rt.studies.paper_networks import n_effective
+from m2m_rt.studies.paper_outcomes import Study, StudyPlan
+from m2m_rt.studies.paper_study import CEILING, Answer, split_of
 from m2m_rt.studies.paper_tables import (
     NETWORKS,
     Comparison,
@@ -40,22 +44,59 @@ class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
         return networks | self.realtime | self.baselines
 
 
+class EncoderResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One autoencoder, which all subjects share."""
+
+    input: str
+    n_fields: int
+    """Pulses that it has learnt the fields of."""
+
+    explained: float
+    """Part of the other pulses' voxel variance that its reconstructions explain."""
+
+    k_effective: int
+    """Weights larger than 1e-3."""
+
+
 class StudyResult(msgspec.Struct, frozen=True, kw_only=True):
     """Everything; the first split's systems come again at the top of the JSON."""
 
     plan: StudyPlan
     splits: dict[str, SplitResult]
     by_simulator: dict[str, dict[str, SplitResult]]
+    encoders: list[EncoderResult]
 
 
-def study_result(plan: StudyPlan, answers: list[Answer]) -> StudyResult:
+def study_result(
+    plan: StudyPlan, answers: list[Answer], encoders: list[EncoderResult]
+) -> StudyResult:
     """Return all figures of the answers."""
     by_simulator = grouped(answers, lambda answer: answer.simulator)
     return StudyResult(
         plan=plan,
         splits=_by_split(answers),
         by_simulator={name: _by_split(some) for name, some in by_simulator.items()},
+        encoders=encoders,
     )
+
+
+def encoder_results(study: Study, progress: Progress) -> list[EncoderResult]:
+    """Return how well each autoencoder of a study rebuilds fields it has not seen."""
+    folds = [fold for name in study.plan.splits for fold in split_of(study, name).folds]
+    seen = {fold.seen_fields.tobytes(): fold.seen_fields for fold in folds}
+    found = []
+    for kind in PaperInput:
+        for rows in seen.values():
+            coded = study.bank.coded(kind, rows, progress)
+            found.append(
+                EncoderResult(
+                    input=kind.value,
+                    n_fields=len(rows),
+                    explained=coded.explained,
+                    k_effective=n_effective((coded.autoencoder,)),
+                )
+            )
+    return found
 
 
 def result_json(result: StudyResult) -> bytes:

@@ -154,5 +154,5 @@ def _r2(predicted: F64, measured: F64) -> list[float]:
         return [math.nan] * measured.shape[1]
     total = np.sum((measured - measured.mean(axis=0)) ** 2, axis=0)
     left = np.sum((measured - predicted) ** 2, axis=0)
-    explained: F64 = 1.0 - left / np.maximum(total, 1e-12)
-    return explained.tolist()
+    explained: list[float] = (1.0 - left / np.maximum(total, 1e-12)).tolist()
+    return explained

@@ -1,13 +1,13 @@
 """From answers to figures: means over subjects, intervals, and who beats whom."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import msgspec
 import numpy as np
 
 from m2m_rt.nets.paper import PaperHead, PaperInput
-from m2m_rt.studies.paper_scores import Criteria, Score, criteria, score, score_muscles
+from m2m_rt.studies.paper_scores import criteria, score, score_muscles
 from m2m_rt.studies.paper_study import CEILING, Answer
 from m2m_rt.units import F64
 
@@ -178,9 +178,9 @@ def _by_intensity(answers: list[Answer]) -> dict[str, dict[str, float]]:
     return table
 
 
-def _columns(rows: list[Score] | list[Criteria] | list[object]) -> dict[str, F64]:
+def _columns(rows: Sequence[msgspec.Struct]) -> dict[str, F64]:
     """Return each field's values over the rows."""
     return {
         name: np.array([getattr(row, name) for row in rows], np.float64)
-        for name in msgspec.structs.asdict(rows[0])  # type: ignore[arg-type]  # structs
+        for name in rows[0].__struct_fields__
     }

@@ -15,7 +15,7 @@ from m2m_rt.nets.paper_encoder import (
     train_encoder,
 )
 from m2m_rt.nets.paper_settings import EncoderSettings
-from m2m_rt.nets.paper_sparse import SparseAutoencoder
+from m2m_rt.nets.paper_sparse import DenseAutoencoder, SparseAutoencoder
 from m2m_rt.units import F32
 from tests.support.efield import make_synthetic_table
 
@@ -52,7 +52,8 @@ def test_sparse_results_and_gradients_are_the_dense_ones(n_voxels: int) -> None:
     values = torch.rand(3, int(mask.sum()))
     dense = volumes(values, mask)
     inside = mask.ravel() > 0
-    sparse = SparseAutoencoder(net)
+    sparse, written = SparseAutoencoder(net), DenseAutoencoder(net)
+    assert torch.equal(written.code(values), net.encoder(dense))
     torch.testing.assert_close(
         sparse.code(values), net.encoder(dense), rtol=1e-4, atol=1e-5
     )
@@ -64,6 +65,7 @@ def test_sparse_results_and_gradients_are_the_dense_ones(n_voxels: int) -> None:
     torch.testing.assert_close(
         rebuilt, net(dense).reshape(3, -1)[:, inside], rtol=1e-4, atol=1e-5
     )
+    torch.testing.assert_close(rebuilt, written.rebuild(values), rtol=1e-4, atol=1e-5)
     (torch.sum((rebuilt - values) ** 2) / dense.numel()).backward()
     for parameter, gradient in zip(net.parameters(), expected, strict=True):
         scale = float(gradient.abs().max())

@@ -12,8 +12,9 @@ from m2m_rt.efield import EfieldLookup
 from m2m_rt.nets.paper_data import PaperData, PaperDesign
 from m2m_rt.nets.paper_settings import EncoderSettings, MapperSettings
 from m2m_rt.nets.sessions import HeadField, Progress, head_field
+from m2m_rt.studies.paper_outcomes import QUICK, Study
 from m2m_rt.studies.paper_report import write_report
-from m2m_rt.studies.paper_results import result_json, study_result
+from m2m_rt.studies.paper_results import encoder_results, result_json, study_result
 from m2m_rt.studies.paper_scores import (
     ScoredPulses,
     Sizes,
@@ -23,9 +24,7 @@ from m2m_rt.studies.paper_scores import (
 )
 from m2m_rt.studies.paper_splits import SplitName
 from m2m_rt.studies.paper_study import (
-    QUICK,
     Answer,
-    Study,
     answers,
     draw_subject_data,
     plan_study,
@@ -203,7 +202,9 @@ def test_a_small_study_answers_goes_on_and_writes_its_page(
     for one, other in zip(first, again, strict=True):
         assert one.system == other.system
         assert np.array_equal(one.tested.predicted, other.tested.predicted)
-    result = study_result(TINY, again)
+    encoders = encoder_results(study(head, cache), silent)
+    assert {(found.input, found.n_fields) for found in encoders} >= {("nrp", 39)}
+    result = study_result(TINY, again, encoders)
     tree = json.loads(result_json(result))
     for split in (tree, *(tree["splits"][name.value] for name in TINY.splits)):
         for kind in ("efield", "nrp"):
