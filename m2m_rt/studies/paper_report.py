@@ -50,6 +50,7 @@ def _page(result: StudyResult) -> str:
     ]
     for name, split in result.splits.items():
         parts += _split_part(name, split)
+    parts += _encoder_part(result)
     for simulator, splits in result.by_simulator.items():
         if len(result.by_simulator) > 1:
             parts.append(f"<h2>Simulator {html.escape(simulator)} alone</h2>")
@@ -70,6 +71,24 @@ def _split_part(name: str, split: SplitResult) -> list[str]:
         "<p>k: all trained numbers; those above 1e-3; the linear readout's. n is test "
         "pulses × muscles, and RSS theirs.</p>",
         _criteria_table(split),
+    ]
+
+
+def _encoder_part(result: StudyResult) -> list[str]:
+    rows = [
+        (e.input, str(e.n_fields), f"{e.explained:.3f}", str(e.k_effective))
+        for e in result.encoders
+    ]
+    head = ("input", "fields learnt", "variance explained", "weights above 1e-3")
+    return [
+        "<h2>Autoencoders</h2>",
+        "<p>They learn from fields alone, never from MEPs, and serve all subjects. "
+        "Explained is the part of the variance about the mean field, in pulses that "
+        "were not learnt. Leaving an intensity out, the random split's are used: they "
+        "have seen fields of the intensity that is left out. The networks give "
+        "amplitudes; log10 is a line through them for each muscle, fitted on training "
+        "pulses.</p>",
+        _table(head, rows),
     ]
 
 
