@@ -136,7 +136,7 @@ class SparseAutoencoder:
         layer = self._layer("encoder", 0)
         n, n_near = len(values), len(self._near.places)
         padded = torch.cat((values, values.new_zeros(n, 1)), dim=1)
-        columns = padded[:, self._first_columns].reshape(-1, 27)
+        columns = padded.index_select(1, self._first_columns).reshape(-1, 27)
         sums = columns @ layer.weight.reshape(-1, 27).T  # (n · 8 · n_near, 32)
         largest = sums.reshape(n, 8, n_near, -1).max(dim=1).values
         bias = _bias(layer)

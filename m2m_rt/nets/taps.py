@@ -157,4 +157,5 @@ def _sum(contributions: Tensor, index: TapIndex) -> Tensor:
 def _spread(outputs: Tensor, index: TapIndex) -> Tensor:
     n_batch, _, width = outputs.shape
     padded = torch.cat((outputs.reshape(-1, width), outputs.new_zeros(1, width)))
-    return padded[index.spread(n_batch)].reshape(n_batch, -1, width)
+    rows = padded.index_select(0, index.spread(n_batch))
+    return rows.reshape(n_batch, -1, width)
