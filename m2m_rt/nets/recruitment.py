@@ -174,7 +174,15 @@ class Curves(nn.Module):
 
     def forward(self, features: Tensor, log_size: Tensor) -> Spots:
         """Return what is evoked at each node of the noise before the profile."""
-        log_drive = log_size + self.offset + self.spread * (features @ self.drive)
+        return self.profile(log_size + self.offset + features @ self.weights_of_drive)
+
+    @property
+    def weights_of_drive(self) -> Tensor:
+        """What features of the shape add to ln drive, (n_features, n_muscles)."""
+        return self.spread * self.drive
+
+    def profile(self, log_drive: Tensor) -> Spots:
+        """Return what drives (n, n_muscles) evoke, noise before the profile added."""
         noisy = log_drive + torch.exp(self.log_before) * self.nodes
         foot = torch.sigmoid(self.foot_logit - 0.4)
         reach = nn.functional.softplus((torch.exp(noisy) - foot) * _SHARPNESS)

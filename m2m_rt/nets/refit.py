@@ -87,7 +87,7 @@ def refit(
         raise DataError(msg)
     parent_hash = hashlib.sha256(model_bytes).hexdigest()
     incumbent = OnnxPredictor(model_bytes, expected_hash=parent_hash)
-    net, prior = _warm_start(model_bytes, incumbent)
+    net, prior = warm_start(model_bytes, incumbent)
     fitted = Trials(
         relative_efield=trials.relative_efield[:n_fitted],
         log10_uv=trials.log10_uv[:n_fitted],
@@ -108,10 +108,10 @@ def refit(
     )
 
 
-def _warm_start(
+def warm_start(
     model_bytes: bytes, incumbent: OnnxPredictor
 ) -> tuple[RealtimeNet, PopulationPrior]:
-    """Return the parent's network and prior in torch, from its own file."""
+    """Return a network and its prior in torch, from its own file."""
     weights = read_weights(model_bytes)
     settings = RealtimeSettings(
         n_filters=weights["filters"].shape[1],

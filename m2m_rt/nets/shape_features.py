@@ -33,29 +33,29 @@ class ShapeFeatures:
         """Take them from training rows (n, n_inputs)."""
         self.typical_size = float(np.linalg.norm(rows, axis=1).mean())
         shapes = _shapes(rows)
-        self._centre = shapes.mean(axis=0)
-        _, values, axes = np.linalg.svd(shapes - self._centre, full_matrices=False)
+        self.centre = shapes.mean(axis=0)
+        _, values, axes = np.linalg.svd(shapes - self.centre, full_matrices=False)
         scale = values[0] / math.sqrt(len(rows))
-        self._axes = axes[: how.n_components].T / scale
-        self._length = how.length
-        self._known = (shapes - self._centre) @ self._axes
-        values, vectors = eigh(self._kernel(self._known))
+        self.axes = axes[: how.n_components].T / scale
+        self.length = how.length
+        self.known = (shapes - self.centre) @ self.axes
+        values, vectors = eigh(self._kernel(self.known))
         leading = np.argsort(-values)[: how.n_features]
-        self._mix = vectors[:, leading] / np.sqrt(np.maximum(values[leading], 1e-6))
+        self.mix = vectors[:, leading] / np.sqrt(np.maximum(values[leading], 1e-6))
 
     @property
     def count(self) -> int:
         """Number of features."""
-        return int(self._mix.shape[1])
+        return int(self.mix.shape[1])
 
     def of(self, rows: F64) -> tuple[F64, F64]:
         """Return features (n, count) and ln of the size (n, 1)."""
-        places = (_shapes(rows) - self._centre) @ self._axes
+        places = (_shapes(rows) - self.centre) @ self.axes
         size = np.linalg.norm(rows, axis=1, keepdims=True) / self.typical_size
-        return self._kernel(places) @ self._mix, np.log(size)
+        return self._kernel(places) @ self.mix, np.log(size)
 
     def _kernel(self, places: F64) -> F64:
-        a, b = places / self._length, self._known / self._length
+        a, b = places / self.length, self.known / self.length
         apart = np.sum(a**2, 1)[:, np.newaxis] + np.sum(b**2, 1) - 2.0 * a @ b.T
         kernel: F64 = np.exp(-0.5 * np.maximum(apart, 0.0))
         return kernel

@@ -19,10 +19,14 @@ from m2m_rt.nets.refit import Trials, refit
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.nets.subject_net import SubjectNet, SubjectNetSettings, fit_subject_net
 from m2m_rt.studies.baselines import NamedSystem, fit_process, log10_meps
+from m2m_rt.studies.committee import Committee, Remembered
 from m2m_rt.studies.field_rows import FieldRows, FilterPlan, start_filters
 from m2m_rt.studies.smearing import Smearing, learn_smearing
 from m2m_rt.studies.systems import Fitted, Predicted, System
 from m2m_rt.units import F64, I64
+
+COMMITTEE_WEIGHTS = (2.0, 1.0, 1.0)
+"""Of recruitment, population, process; chosen on subjects that nothing is judged on."""
 
 _HELD_OUT = 0.2
 """Part of the training rows that a refit is judged on, before it is taken."""
@@ -40,14 +44,18 @@ def realtime_systems(
     model_bytes
         The shipped network of the same table.
     """
-    recruitment = RecruitmentSystem("realtime.recruitment", head)
+    recruitment = Remembered(RecruitmentSystem("realtime.recruitment", head))
     filters = FilterSystem("realtime.filters", head)
     if model_bytes is None:
         return filters, recruitment
-    population = PopulationSystem("realtime.population", model_bytes)
+    population = Remembered(PopulationSystem("realtime.population", model_bytes))
     refitted = PopulationSystem("realtime.population_refit", model_bytes, refits=True)
     process = NamedSystem("pca_gp", lambda data, rows: fit_process(head, data, rows))
-    committee = Committee("realtime.committee", (population, recruitment, process))
+    committee = Committee(
+        "realtime.committee",
+        members=(recruitment, population, process),
+        weights=COMMITTEE_WEIGHTS,
+    )
     return population, refitted, filters, recruitment, committee
 
 
@@ -205,46 +213,6 @@ class FilterSystem:
             n_effective=net.n_effective,
             hat_trace=float("nan"),
             smearing=learn_smearing(net.log10_uv(seen), amplitude_uv),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Committee:
-    """Systems of different form, each fitted, their expectations averaged."""
-
-    name: str
-    members: tuple[System, ...]
-
-    def fit(self, data: PaperData, training: I64, progress: Progress) -> Fitted:
-        """Learn every member."""
-        return FittedCommittee(
-            tuple(member.fit(data, training, progress) for member in self.members)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FittedCommittee:
-    """Fitted members; fulfils `Fitted`."""
-
-    members: tuple[Fitted, ...]
-    hat_trace: float = float("nan")
-
-    @property
-    def n_parameters(self) -> int:
-        """All trained numbers of all members."""
-        return sum(member.n_parameters for member in self.members)
-
-    @property
-    def n_effective(self) -> int:
-        """Those larger than 1e-3."""
-        return sum(member.n_effective for member in self.members)
-
-    def predict(self, data: PaperData, rows: I64) -> Predicted:
-        """Return the mean of what the members expect, in each scale."""
-        said = [member.predict(data, rows) for member in self.members]
-        return Predicted(
-            amplitude_uv=np.mean([one.amplitude_uv for one in said], axis=0),
-            log10_uv=np.mean([one.log10_uv for one in said], axis=0),
         )
 
 
