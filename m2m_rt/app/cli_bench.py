@@ -1,6 +1,5 @@
 """`m2m bench`: how fast things are on this machine."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -38,9 +37,11 @@ def predict(
     The published networks have random weights: time does not depend on them. The
     field's own look-up is timed by `m2m table bench`.
     """
+    import msgspec
+
     from m2m_rt.adapters.onnx_predictor import read_shipped_model
     from m2m_rt.adapters.table_file import read_table
-    from m2m_rt.app.predict_bench import bench_predict
+    from m2m_rt.app.predict_bench import BenchPlan, bench_predict
     from m2m_rt.efield import EfieldLookup
     from m2m_rt.nets import head_field
 
@@ -48,13 +49,14 @@ def predict(
     model_bytes = read_shipped_model(folder)
     head = head_field(EfieldLookup(read_table(table_path(table))))
     with progress_bars() as progress:
+        plan = BenchPlan(side=side)
         figures = bench_predict(
-            head, model_bytes, name=model, side=side, progress=progress
+            head, model_bytes, name=model, plan=plan, progress=progress
         )
-    text = json.dumps(figures, indent=2)
+    text = msgspec.json.format(msgspec.json.encode(figures), indent=2)
     json_file.parent.mkdir(parents=True, exist_ok=True)
-    json_file.write_text(text + "\n", encoding="utf-8")
-    typer.echo(text)
+    json_file.write_bytes(text)
+    typer.echo(text.decode())
 
 
 def _root() -> None: ...

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import onnxruntime as ort
 import torch
@@ -36,12 +37,7 @@ from m2m_rt.nets.recruitment_graph import export_recruitment
 from m2m_rt.nets.refit import warm_start
 from m2m_rt.units import F32, F64
 
-N_BATCH = 256
-N_SINGLE = 60
 PACE_S = 0.01
-N_BATCHES = 15
-N_SLOW_BATCHES = 2
-"""Of the published networks: seconds each."""
 
 N_TRAINING = 629
 """Pulses that the recruitment model has learnt from: it compares a field with each."""
@@ -52,17 +48,60 @@ Once = Callable[[F32], object]
 
 
 @dataclass(frozen=True, slots=True)
+class BenchPlan:
+    """How much is timed."""
+
+    n_poses: int = 256
+    """Of the batch."""
+
+    n_single: int = 60
+    n_batches: int = 15
+    n_slow_batches: int = 2
+    """Of the published networks: seconds each."""
+
+    side: int = 32
+    """Voxels along the published networks' box."""
+
+    published: tuple[tuple[PaperInput, PaperHead], ...] = tuple(
+        (kind, last) for kind in PaperInput for last in PaperHead
+    )
+
+
+class BenchFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Median times in microseconds, one thread, from the field on."""
+
+    default: str
+    """The shipped model's name."""
+
+    models: dict[str, dict[str, float]]
+    """`us_1` and `us_256` of each; the shipped one's with its last layer."""
+
+    torch_us_1: float
+    """The shipped network for one pose in torch, where it could also run."""
+
+    quickest_published_over: dict[str, dict[str, float]]
+    """How many times longer the quickest published network takes."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
 class Timed:
     """A way from relative fields (n, n_roi, 3) to what is expected of them."""
 
     name: str
     once: Once
-    n_batches: int = N_BATCHES
+    n_batches: int
 
 
 def bench_predict(
-    head: HeadField, model_bytes: bytes, *, name: str, side: int, progress: Progress
-) -> dict[str, object]:
+    head: HeadField,
+    model_bytes: bytes,
+    *,
+    name: str,
+    plan: BenchPlan,
+    progress: Progress,
+) -> BenchFigures:
     """Return the figures of `m2m bench predict`, by the names of its JSON file.
 
     Parameters
@@ -73,8 +112,8 @@ def bench_predict(
         The shipped model.
     name
         Of the shipped model.
-    side
-        Voxels along the published networks' box.
+    plan
+        How much is timed.
     progress
         Told of every round.
     """
@@ -82,16 +121,16 @@ def bench_predict(
     predictor = OnnxPredictor(
         model_bytes, expected_hash=hashlib.sha256(model_bytes).hexdigest()
     )
-    efield = _some_fields(head, N_BATCH)
+    efield = _some_fields(head, plan.n_poses)
     ours = (
-        Timed(name, _with_last_layer(predictor)),
-        Timed("recruitment", _in_onnx(_recruitment(head))),
+        Timed(name, _with_last_layer(predictor), plan.n_batches),
+        Timed("recruitment", _in_onnx(_recruitment(head)), plan.n_batches),
     )
-    published = _published(head, side, efield[:2], progress)
+    published = _published(head, plan, efield[:2], progress)
     net, _ = warm_start(model_bytes, predictor)
-    in_torch = Timed("torch", lambda rows: net(torch.from_numpy(rows)))
+    in_torch = Timed("torch", lambda rows: net(torch.from_numpy(rows)), 0)
     with torch.no_grad():
-        single = _single_us((*ours, in_torch, *published), efield[:1], progress)
+        single = _single_us((*ours, in_torch, *published), efield[:1], plan, progress)
         batch = _batch_us((*ours, *published), efield, progress)
     models = {
         one.name: {"us_1": single[one.name], "us_256": batch[one.name]}
@@ -101,16 +140,16 @@ def bench_predict(
         key: min(models[one.name][key] for one in published)
         for key in ("us_1", "us_256")
     }
-    return {
-        "default": name,
-        "models": models,
-        "torch_us_1": single["torch"],
-        "quickest_published_over": {
+    return BenchFigures(
+        default=name,
+        models=models,
+        torch_us_1=single["torch"],
+        quickest_published_over={
             one.name: {key: quickest[key] / models[one.name][key] for key in quickest}
             for one in ours
         },
-        "side": side,
-    }
+        side=plan.side,
+    )
 
 
 def _some_fields(head: HeadField, count: int) -> F32:
@@ -130,7 +169,9 @@ def _with_last_layer(predictor: OnnxPredictor) -> Once:
 
 
 def _in_onnx(model_bytes: bytes) -> Once:
+    """Return a session that gives its memory back: a batch of volumes takes 2 GB."""
     options = ort.SessionOptions()
+    options.enable_cpu_mem_arena = False
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = ort.InferenceSession(
@@ -149,16 +190,15 @@ def _recruitment(head: HeadField) -> bytes:
 
 
 def _published(
-    head: HeadField, side: int, example: F32, progress: Progress
+    head: HeadField, plan: BenchPlan, example: F32, progress: Progress
 ) -> tuple[Timed, ...]:
     """Return the six published systems with random weights."""
     timed = []
-    kinds = [(kind, last) for kind in PaperInput for last in PaperHead]
-    for done, (kind, last) in enumerate(kinds):
-        net = _published_net(head, side, kind, last)
+    for done, (kind, last) in enumerate(plan.published):
+        net = _published_net(head, plan.side, kind, last)
         once = _in_onnx(export_paper_net(net, example))
-        timed.append(Timed(f"{kind.value}.{last.value}", once, N_SLOW_BATCHES))
-        progress("exporting the published networks", done + 1, len(kinds))
+        timed.append(Timed(f"{kind.value}.{last.value}", once, plan.n_slow_batches))
+        progress("exporting the published networks", done + 1, len(plan.published))
     return tuple(timed)
 
 
@@ -178,13 +218,13 @@ def _published_net(
 
 
 def _single_us(
-    models: tuple[Timed, ...], row: F32, progress: Progress
+    models: tuple[Timed, ...], row: F32, plan: BenchPlan, progress: Progress
 ) -> dict[str, float]:
     """Return each model's median time for one pose, paced, in turns."""
     rounds: list[list[float]] = []
-    for done in range(N_SINGLE):
+    for done in range(plan.n_single):
         rounds.append([_once_us(model.once, row, PACE_S) for model in models])
-        progress("one pose, paced", done + 1, N_SINGLE)
+        progress("one pose, paced", done + 1, plan.n_single)
     return _medians(models, np.array(rounds))
 
 
@@ -192,15 +232,14 @@ def _batch_us(
     models: tuple[Timed, ...], rows: F32, progress: Progress
 ) -> dict[str, float]:
     """Return each model's median time for a batch, in turns."""
-    medians: dict[str, float] = {}
     times: dict[str, list[float]] = {model.name: [] for model in models}
-    for done in range(N_BATCHES):
+    n_rounds = max(model.n_batches for model in models)
+    for done in range(n_rounds):
         for model in models:
             if done < model.n_batches:
                 times[model.name].append(_once_us(model.once, rows))
-        progress(f"{len(rows)} poses", done + 1, N_BATCHES)
-    medians = {name: float(np.median(values)) for name, values in times.items()}
-    return medians
+        progress(f"{len(rows)} poses", done + 1, n_rounds)
+    return {name: float(np.median(values)) for name, values in times.items()}
 
 
 def _medians(models: tuple[Timed, ...], times_us: F64) -> dict[str, float]:

@@ -56,8 +56,8 @@ class RecruitmentSettings(
     """Whether the likelihood has an excitability that all muscles share: it predicted
     no better, being told apart from the drive only by the pulses' own errors."""
 
-    n_steps: Annotated[int, Meta(gt=0)] = 400
-    learning_rate: Annotated[float, Meta(gt=0)] = 0.05
+    n_steps: Annotated[int, Meta(gt=0)] = 200
+    learning_rate: Annotated[float, Meta(gt=0)] = 0.08
     warm_up_share: Annotated[float, Meta(gt=0, lt=1)] = 0.1
 
 

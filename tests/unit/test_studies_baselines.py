@@ -1,22 +1,35 @@
 """Plain regressors: exact where the answer is known, blind to what they may not see."""
 
 import functools
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from m2m_rt.adapters.onnx_predictor import read_shipped_model
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.nets import HeadField, head_field
 from m2m_rt.nets.paper_data import PaperData, PaperDesign, draw_paper_data
-from m2m_rt.studies.baselines import baselines
+from m2m_rt.nets.recruitment import RecruitmentSettings
+from m2m_rt.nets.subject_net import SubjectNetSettings
+from m2m_rt.studies.baselines import NamedSystem, baselines, fit_mean, fit_ridge
 from m2m_rt.studies.coefficients import field_coefficients
+from m2m_rt.studies.committee import Committee, Remembered
 from m2m_rt.studies.field_process import FieldProcess
-from m2m_rt.studies.realtime_system import realtime_systems
+from m2m_rt.studies.realtime_system import (
+    FilterSystem,
+    PopulationSystem,
+    RecruitmentSystem,
+    realtime_systems,
+)
 from m2m_rt.studies.rivals import CEILING, RivalsPlan, figures, score_rivals
+from m2m_rt.studies.rivals_report import draw_rivals, result_json, rivals_result
+from m2m_rt.studies.simulators import SIMULATORS
 from m2m_rt.studies.smearing import learn_smearing
-from m2m_rt.studies.systems import System
+from m2m_rt.studies.systems import Fitted, System
+from m2m_rt.units import I64
 
 TABLE = Path(__file__).parents[2] / "models" / "tables" / "demo" / "table.h5"
 DESIGN = PaperDesign(n_pulses=(40, 20, 20, 20))
@@ -36,7 +49,13 @@ def quiet(_stage: str, _done: int, _total: int) -> None: ...
 
 
 def systems() -> tuple[System, ...]:
-    return (*baselines(demo_head()), *realtime_systems(demo_head()))
+    quick = SubjectNetSettings(n_members=1, n_steps=30)
+    filters = FilterSystem("filters", demo_head(), quick)
+    magnitudes = RecruitmentSystem(
+        "magnitudes", demo_head(), RecruitmentSettings(n_steps=30), has_direction=False
+    )
+    recruitment = realtime_systems(demo_head())[1]
+    return (*baselines(demo_head()), filters, magnitudes, recruitment)
 
 
 @pytest.mark.parametrize("system", systems(), ids=lambda system: str(system.name))
@@ -101,7 +120,7 @@ def test_coefficients_keep_fields_whole() -> None:
     )
 
 
-def test_figures_are_paired_and_the_ceiling_is_its_own() -> None:
+def test_figures_are_paired_and_the_ceiling_is_its_own(tmp_path: Path) -> None:
     plan = RivalsPlan(n_subjects=2, splits=(), n_training=(30,), design=DESIGN)
     chosen = tuple(s for s in baselines(demo_head()) if s.name in {"mean", "pca_gp"})
     scored = list(score_rivals(demo_head(), plan, chosen, quiet))
@@ -111,3 +130,35 @@ def test_figures_are_paired_and_the_ceiling_is_its_own() -> None:
     assert table["pca_gp"].r2_minus_reference.mean == 0.0
     assert table["mean"].r2_minus_reference.mean < -0.1
     assert table["mean"].nrmse_above_ceiling.low < table["mean"].nrmse.mean
+    result = rivals_result(plan, scored)
+    assert list(json.loads(result_json(result))["by_simulator"]) == list(SIMULATORS)
+    assert Path(draw_rivals(result, tmp_path)).stat().st_size > 10_000
+
+
+def test_a_committee_is_the_weighted_mean_of_members_fitted_once() -> None:
+    data, fits = recording(), []
+
+    def learn(data: PaperData, rows: I64) -> Fitted:
+        fits.append(len(rows))
+        return fit_mean(data, rows)
+
+    remembered = Remembered(NamedSystem("one", learn))
+    other = NamedSystem("other", lambda d, r: fit_ridge(demo_head(), d, r))
+    committee = Committee("both", (remembered, other), (3.0, 1.0))
+    members = [s.fit(data, data.training, quiet) for s in (remembered, other)]
+    found = committee.fit(data, data.training, quiet).predict(data, data.test)
+    said = [member.predict(data, data.test).log10_uv for member in members]
+    np.testing.assert_allclose(found.log10_uv, 0.75 * said[0] + 0.25 * said[1])
+    assert fits == [len(data.training)]
+
+
+def test_population_learns_the_subject() -> None:
+    data = recording()
+    shipped = read_shipped_model(TABLE.parents[2] / "m2mnet-rt" / "1")
+    system = PopulationSystem("population", shipped)
+    errors = []
+    for seen in (data.training[:2], data.training):
+        said = system.fit(data, seen, quiet).predict(data, data.test)
+        error = said.log10_uv - data.expected_log10_uv[data.test]
+        errors.append(float(np.sqrt(np.mean(error**2))))
+    assert errors[1] < 0.7 * errors[0]
