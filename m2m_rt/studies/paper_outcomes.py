@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -150,4 +151,5 @@ def _source(rival: System) -> bytes:
     """Return a rival's settings and the text of all files beside its own."""
     files = sorted(Path(inspect.getfile(type(rival))).parent.glob("*.py"))
     text = "".join(file.read_text(encoding="utf-8") for file in files)
-    return f"{rival!r} {text}".encode()
+    settings = re.sub(r" at 0x[0-9a-f]+", "", repr(rival))
+    return f"{settings} {text}".encode()
