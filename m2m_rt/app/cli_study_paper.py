@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from m2m_rt.app.model_path import model_folder
 from m2m_rt.app.progress_bars import progress_bars
 from m2m_rt.app.table_path import table_path
 from m2m_rt.errors import ConfigError
 
 if TYPE_CHECKING:
+    from m2m_rt.nets import HeadField
     from m2m_rt.studies.paper_outcomes import StudyPlan
     from m2m_rt.studies.paper_results import StudyResult
+    from m2m_rt.studies.systems import System
+
+SHIPPED_MODEL = "m2mnet-rt"
 
 
 def register(study: typer.Typer) -> None:
@@ -141,10 +146,23 @@ def _run(plan: "StudyPlan", table: str, cache: Path, threads: int) -> "StudyResu
 
     torch.set_num_threads(threads)
     head = head_field(EfieldLookup(read_table(table_path(table))))
-    study = plan_study(head, plan, (), cache)
+    study = plan_study(head, plan, _rivals(head), cache)
     with progress_bars() as progress:
         found = list(answers(study, progress))
         return study_result(plan, found, encoder_results(study, progress))
+
+
+def _rivals(head: "HeadField") -> "tuple[System, ...]":
+    """Return baselines and real-time systems, with the shipped model if it fits."""
+    from m2m_rt.adapters.onnx_predictor import read_manifest, read_shipped_model
+    from m2m_rt.studies.baselines import baselines
+    from m2m_rt.studies.realtime_system import realtime_systems
+
+    folder = model_folder(SHIPPED_MODEL)
+    model_bytes = None
+    if read_manifest(folder).contract.table_hash == head.lookup.table.table_hash:
+        model_bytes = read_shipped_model(folder)
+    return (*baselines(head), *realtime_systems(head, model_bytes))
 
 
 def _names(option: str, given: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 import hashlib
 import inspect
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -146,7 +148,8 @@ def _key(study: Study, data: PaperData, fold: Fold, name: str, how: bytes) -> st
 
 
 def _source(rival: System) -> bytes:
-    """Return the text of the file that a rival is written in, and its settings."""
-    module = inspect.getmodule(type(rival))
-    text = "" if module is None else inspect.getsource(module)
-    return f"{rival!r} {text}".encode()
+    """Return a rival's settings and the text of all files beside its own."""
+    files = sorted(Path(inspect.getfile(type(rival))).parent.glob("*.py"))
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    settings = re.sub(r" at 0x[0-9a-f]+", "", repr(rival))
+    return f"{settings} {text}".encode()
