@@ -150,7 +150,8 @@ class RecruitmentSystem:
         seen, log10_uv = rows.of(data, training), log10_meps(data, training)
         model = fit_recruitment(seen, log10_uv, self.settings)
         amplitude_uv = data.amplitude_uv[training].astype(np.float64)
-        smearing = learn_smearing(model.expected(seen).log10_uv, amplitude_uv)
+        said = model.expected(seen)
+        smearing = learn_smearing(said.log10_uv, amplitude_uv, said.amplitude_uv)
         progress(self.name, 1, 1)
         return FittedRecruitment(rows, model, smearing)
 
@@ -177,14 +178,12 @@ class FittedRecruitment:
     def predict(self, data: PaperData, rows: I64) -> Predicted:
         """Return what is expected of rows.
 
-        An amplitude is the mean of what the model's two noises give and of what the
-        training rows' own smearing gives: the first knows the shape, the second errs
-        less where the noise is not as the model has it.
+        An amplitude is what the model's two noises give, corrected by how the training
+        rows' own amplitudes differ from that.
         """
         expected = self.model.expected(self.rows.of(data, rows))
-        smeared_uv = self.smearing.amplitude_uv(expected.log10_uv)
-        amplitude_uv = 0.5 * (expected.amplitude_uv + smeared_uv)
-        return Predicted(amplitude_uv, expected.log10_uv)
+        log10_uv, model_uv = expected.log10_uv, expected.amplitude_uv
+        return Predicted(self.smearing.amplitude_uv(log10_uv, model_uv), log10_uv)
 
 
 @dataclass(frozen=True, slots=True)
