@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from m2m_rt.errors import DataError
-from m2m_rt.geometry import PointPairs
+from m2m_rt.geometry import OTHER_FRAMES, PointPairs
 from m2m_rt.units import F64
 
-OTHER_FRAMES = ("navigator", "mri", "tracker")
 _AXES = ("x", "y", "z")
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import pylsl
+from numpy.typing import NDArray
 
 from m2m_rt.adapters.lsl_link import (
     ChangedStream,
@@ -25,6 +26,7 @@ from m2m_rt.units import RigNs, rig_ns
 FIND_WAIT_S = 10.0
 """How long a daemon waits at its start for a stream to appear."""
 
+_LARGEST_PULL = 64
 _LARGEST_STAMP_S = 4e9  # a Unix epoch of the year 2096; beyond it ns leave 64 bits
 
 
@@ -40,6 +42,19 @@ def message_ns(stamp_s: float) -> RigNs:
     """Return a sender's stamp in ns; the time of receipt if it is not usable."""
     usable = 0.0 <= stamp_s <= _LARGEST_STAMP_S  # False for NaN
     return rig_ns(stamp_s if usable else pylsl.local_clock())
+
+
+def pull_samples(
+    inlet: pylsl.StreamInlet, wait_s: float
+) -> list[tuple[NDArray[Any], float]]:
+    """Return the samples that have arrived, oldest first, each with its stamp.
+
+    For streams of single samples: waits at most `wait_s` for the first one.
+    """
+    rows, stamps_s = inlet.pull_chunk(
+        timeout=wait_s, max_samples=_LARGEST_PULL, min_samples=1, as_numpy=True
+    )
+    return [(row, float(stamp_s)) for row, stamp_s in zip(rows, stamps_s, strict=True)]
 
 
 class LslSource:

@@ -2,13 +2,11 @@
 
 import pylsl
 
-from m2m_rt.adapters.lsl_inlet import FIND_WAIT_S, LslSource, message_ns
+from m2m_rt.adapters.lsl_inlet import FIND_WAIT_S, LslSource, message_ns, pull_samples
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.adapters.stream_header import StreamHeader
 from m2m_rt.errors import ConfigError
 from m2m_rt.messages import MarkerReceived, Message
-
-_LARGEST_PULL = 64
 
 
 class MarkerReader:
@@ -26,17 +24,14 @@ class MarkerReader:
 
     def pull(self, inlet: pylsl.StreamInlet, wait_s: float) -> list[Message]:
         """Return every marker that has arrived."""
-        rows, stamps_s = inlet.pull_chunk(
-            timeout=wait_s, max_samples=_LARGEST_PULL, min_samples=1, as_numpy=True
-        )
         return [
             MarkerReceived(
                 t_ns=message_ns(stamp_s),
                 # A lab's text may be in any encoding; a marker is not worth a crash.
                 text=row[0].decode("utf-8", errors="replace"),
-                device_s=float(stamp_s),
+                device_s=stamp_s,
             )
-            for row, stamp_s in zip(rows, stamps_s, strict=True)
+            for row, stamp_s in pull_samples(inlet, wait_s)
         ]
 
 

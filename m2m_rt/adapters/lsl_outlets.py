@@ -4,7 +4,7 @@ Stamps are given by the caller on liblsl's own clock; those of a pushed chunk be
 its last row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pylsl
@@ -52,19 +52,27 @@ def emg_outlet(
     return pylsl.StreamOutlet(info, chunk_rows, LONGEST_BACKLOG_S)
 
 
-def pose_outlet(stream: StreamName, *, pose_hz: float) -> pylsl.StreamOutlet:
-    """Open an outlet of type `CoilPose`: x y z qw qx qy qz, mm, head frame, SimNIBS.
+def pose_outlet(
+    stream: StreamName, *, pose_hz: float, declared: Mapping[str, str]
+) -> pylsl.StreamOutlet:
+    """Open an outlet of type `CoilPose`: x y z qw qx qy qz; NaN: not tracked.
 
-    NaN means that the coil is not tracked.
+    Parameters
+    ----------
+    stream
+        Its name.
+    pose_hz
+        Nominal rate.
+    declared
+        `frame`, `unit` and `convention` of the poses.
     """
     info = pylsl.StreamInfo(
         stream.name, "CoilPose", 7, pose_hz, pylsl.cf_double64, stream.source_id
     )
     desc = info.desc()
-    desc.append_child_value("frame", "head")
-    desc.append_child_value("unit", "mm")
-    desc.append_child_value("convention", "simnibs")
-    place = (Channel(axis, "mm", "Position") for axis in ("x", "y", "z"))
+    for name, word in declared.items():
+        desc.append_child_value(name, word)
+    place = (Channel(axis, declared["unit"], "Position") for axis in ("x", "y", "z"))
     turn = (Channel(f"q{axis}", "normalized", "Orientation") for axis in "wxyz")
     _describe(info, (*place, *turn))
     return pylsl.StreamOutlet(info, 1, LONGEST_BACKLOG_S)

@@ -2,7 +2,7 @@
 
 import pylsl
 
-from m2m_rt.adapters.lsl_inlet import FIND_WAIT_S, LslSource, message_ns
+from m2m_rt.adapters.lsl_inlet import FIND_WAIT_S, LslSource, message_ns, pull_samples
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.adapters.stream_header import StreamHeader, require_channels
 from m2m_rt.errors import ConfigError
@@ -10,8 +10,6 @@ from m2m_rt.messages import Message, StimulatorReceived
 
 STIMULATOR_TYPE = "StimulatorState"
 INTENSITY_UNIT = "percent_mso"
-
-_LARGEST_PULL = 64
 
 
 class StimulatorReader:
@@ -34,16 +32,13 @@ class StimulatorReader:
 
     def pull(self, inlet: pylsl.StreamInlet, wait_s: float) -> list[Message]:
         """Return every state that has arrived."""
-        rows, stamps_s = inlet.pull_chunk(
-            timeout=wait_s, max_samples=_LARGEST_PULL, min_samples=1, as_numpy=True
-        )
         return [
             StimulatorReceived(
                 t_ns=message_ns(stamp_s),
                 intensity_pct_mso=float(row[0]),
-                device_s=float(stamp_s),
+                device_s=stamp_s,
             )
-            for row, stamp_s in zip(rows, stamps_s, strict=True)
+            for row, stamp_s in pull_samples(inlet, wait_s)
         ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
+from m2m_rt.adapters.model_sums import check_sums
 from m2m_rt.errors import ModelRefused
 from m2m_rt.learning import LastLayerPrior
 from m2m_rt.model import (
@@ -127,7 +128,7 @@ def read_manifest(folder: Path) -> ModelManifest:
     path = folder / "manifest.toml"
     try:
         return msgspec.toml.decode(_read(path), type=ModelManifest)
-    except msgspec.DecodeError as err:
+    except (msgspec.DecodeError, UnicodeDecodeError) as err:
         raise ModelRefused(f"{path}: {err}") from err
 
 
@@ -137,9 +138,10 @@ def read_shipped_model(folder: Path) -> bytes:
     Raises
     ------
     ModelRefused
-        If the manifest, the model's hash or the golden file's hash is wrong, or the
-        model does not give the golden file's output.
+        If the manifest, the seal, the model's hash or the golden file's hash is wrong,
+        or the model does not give the golden file's output.
     """
+    check_sums(folder)
     manifest = read_manifest(folder)
     for name in (manifest.onnx_file, manifest.golden_file):
         if Path(name).name != name:

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from m2m_rt.adapters.lsl_link import Reader
 from m2m_rt.adapters.lsl_markers import MarkerReader
-from m2m_rt.adapters.lsl_pose import POSE_TYPE, PoseReader
+from m2m_rt.adapters.lsl_pose import (
+    POSE_DESCRIPTION,
+    POSE_TYPE,
+    PoseReader,
+    declared_by,
+)
 from m2m_rt.adapters.lsl_stimulator import STIMULATOR_TYPE, StimulatorReader
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.adapters.stream_header import StreamHeader
@@ -23,13 +28,18 @@ class StreamUse:
     fault: str = ""
     """Why it cannot be used as what it seems to be; empty: it can."""
 
+    registration: dict[str, str] | None = None
+    """The frame, unit and convention that a rig must state to use it; None: nothing."""
+
 
 def use_of(header: StreamHeader) -> StreamUse:
     """Return what a stream seems to be, and what is wrong with it if anything is."""
     if header.is_text:
         return StreamUse("markers", _fault(MarkerReader(), header))
     if header.type == POSE_TYPE:
-        return StreamUse("pose", _fault(PoseReader(), header))
+        declared = declared_by(header)
+        reader = PoseReader(declared or POSE_DESCRIPTION)
+        return StreamUse("pose", _fault(reader, header), declared)
     if header.type == STIMULATOR_TYPE:
         return StreamUse("stimulator", _fault(StimulatorReader(), header))
     if "emg" in header.type.lower():

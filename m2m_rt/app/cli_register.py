@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("register")(register_fiducials)
 
 
-def register_fiducials(
+def register_fiducials(  # noqa: PLR0913 - the options of a command are its parameters
     fiducials: Annotated[
         Path,
         typer.Argument(
@@ -34,6 +34,12 @@ def register_fiducials(
         bool,
         typer.Option(help="Accept points that cannot show left and right exchanged."),
     ] = False,
+    convention: Annotated[
+        str, typer.Option(help="Whose coil axes the pose stream declares.")
+    ] = "simnibs",
+    unit: Annotated[
+        str, typer.Option(help="What the pose stream declares: mm or m.")
+    ] = "mm",
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Write the figures here.")
     ] = None,
@@ -43,6 +49,9 @@ def register_fiducials(
 ) -> None:
     """Fit head_from_navigator to named points, and print it for a rig file.
 
+    What is printed goes into the rig file as it is. The pose stream must then declare
+    the same frame, convention and unit; its poses are converted once, in posed.
+
     FIDUCIALS is a CSV with the columns name, navigator_x_mm, navigator_y_mm,
     navigator_z_mm, head_x_mm, head_y_mm, head_z_mm (or mri_ or tracker_ instead of
     navigator_), or TOML with unit = "mm" and tables `point` of name, navigator and
@@ -51,23 +60,35 @@ def register_fiducials(
     from m2m_rt.adapters.fiducial_file import read_fiducials
     from m2m_rt.errors import DataError
     from m2m_rt.geometry import (
+        MM_PER_UNIT,
+        CoilConvention,
         RegistrationRefused,
         RegistrationSettings,
         register_points,
     )
 
+    _check_declared("--convention", convention, [one.value for one in CoilConvention])
+    _check_declared("--unit", unit, list(MM_PER_UNIT))
     read = read_fiducials(fiducials)
     settings = RegistrationSettings(max_noise_mm=max_noise, allow_coplanar=coplanar)
     answer = register_points(read.pairs, settings)
     if isinstance(answer, RegistrationRefused):
         _write(json_out, _refusal(answer))
         raise DataError(f"{fiducials}: not registered: {answer}")
-    _write(json_out, _figures(read, answer))
+    declared = {"convention": convention, "unit": unit}
+    _write(json_out, _figures(read, answer) | declared)
     if picture is not None:
         from m2m_rt.app.register_picture import draw_registration
 
         draw_registration(answer, picture)
-    typer.echo(_snippet(read, answer))
+    typer.echo(_snippet(read, answer, declared))
+
+
+def _check_declared(option: str, found: str, known: list[str]) -> None:
+    from m2m_rt.errors import ConfigError
+
+    if found not in known:
+        raise ConfigError(option, repr(found), f"one of {' '.join(known)}")
 
 
 def _refusal(refused: RegistrationRefused) -> dict[str, object]:
@@ -126,8 +147,8 @@ def _target_errors(read: Fiducials, found: Registration) -> dict[str, dict[str, 
     }
 
 
-def _snippet(read: Fiducials, found: Registration) -> str:
-    """Return TOML for a rig file, its errors as comments."""
+def _snippet(read: Fiducials, found: Registration, declared: dict[str, str]) -> str:
+    """Return TOML that a rig file takes as it is, with its errors as comments."""
     import numpy as np
 
     noise = found.fit.noise
@@ -135,6 +156,8 @@ def _snippet(read: Fiducials, found: Registration) -> str:
     left = zip(found.pairs.names, left_mm, strict=True)
     errors = _target_errors(read, found).items()
     comments = [
+        f"into the rig file as it is; the pose stream must declare frame {read.frame},",
+        f"{', '.join(f'{key} {word}' for key, word in declared.items())}",
         f"left over, mm: {', '.join(f'{name} {mm:.1f}' for name, mm in left)}",
         f"noise per axis, mm: {noise.noise_mm:.1f} "
         f"(95 %: {noise.low_mm:.1f} to {noise.high_mm:.1f})",
@@ -150,8 +173,10 @@ def _snippet(read: Fiducials, found: Registration) -> str:
         "".join(f"# {comment}\n" for comment in comments)
         + "[pose.registration]\n"
         + f"head_from_{read.frame} = [\n{rows}]\n"
+        + "".join(f'{name} = "{word}"\n' for name, word in declared.items())
         + f"noise_mm = {noise.noise_mm:.3f}\n"
-        + f"points = {json.dumps(found.pairs.names, ensure_ascii=False)}"
+        + f"points = {json.dumps(found.pairs.names, ensure_ascii=False)}\n"
+        + f"residual_mm = {np.round(left_mm, 3).tolist()}"
     )
 
 

@@ -180,7 +180,12 @@ def _print_summary(folder: SessionFolder, summary: SessionSummary) -> None:
         f"model {one.generation}: {one.model_hash[:12]} ({one.reason})"
         for one in summary.models
     ]
-    lines += [f"gap in {gap_line(one)}" for one in summary.gaps]
+    lines += [
+        f"model {one.generation} not used: {one.reason}" for one in summary.refused
+    ]
+    lines += [
+        f"{'gap in ' if one.n_lost else ''}{gap_line(one)}" for one in summary.gaps
+    ]
     lines += [f"{one.kind.value}: {one.text}" for one in summary.words]
     lines += [
         f"{topic}: {n_messages} messages{_hole(summary, topic)}"
@@ -220,6 +225,7 @@ def _summary_as_json(summary: SessionSummary) -> dict[str, Any]:
         "trials_predicted_before_pulse": summary.n_predicted,
         "trials_valid": summary.n_valid,
         "lead_ms_p50": summary.median_lead_ms,
+        "models_refused": msgspec.to_builtins(summary.refused),
         "models": msgspec.to_builtins(summary.models),
         "gaps": msgspec.to_builtins(summary.gaps),
         "words": msgspec.to_builtins(summary.words),

@@ -164,6 +164,9 @@ def _print_streams(headers: Sequence[StreamHeader]) -> None:
         typer.echo(f"    use: {use.role or 'none that m2m_rt knows'}")
         if use.fault:
             typer.echo(f"    but: {use.fault}")
+        elif use.registration is not None:
+            said = " ".join(f"{key} {word}" for key, word in use.registration.items())
+            typer.echo(f"    needs: a rig's [pose.registration] with {said}")
     if not headers:
         typer.echo("no stream answered (firewall? another LSL session id?)")
     typer.echo(f"\n# what a rig file would take\n{rig_snippet(headers)}", nl=False)

@@ -8,7 +8,7 @@ from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.config import SessionConfig, read_session
 from m2m_rt.app.table_path import table_path, tables_folder
-from m2m_rt.efield import EfieldLookup, EfieldTable
+from m2m_rt.efield import EfieldLookup, EfieldTable, pose_grid
 from m2m_rt.errors import ConfigError
 from m2m_rt.nodes import (
     AcquireNode,
@@ -20,6 +20,7 @@ from m2m_rt.nodes import (
     TrainSettings,
 )
 from m2m_rt.ports import Node
+from m2m_rt.units import F64
 
 
 def build_node(daemon: str, folder: SessionFolder) -> Node:
@@ -35,7 +36,9 @@ def build_node(daemon: str, folder: SessionFolder) -> Node:
         case "acquired":
             return AcquireNode(_acquire_settings(config))
         case "posed":
-            return PoseNode(config.rig.pose.limits)
+            pose = config.rig.pose
+            planned = config.planned_head_from_coil
+            return PoseNode(pose.limits, pose.registration, planned)
         case "predictd":
             return _predict_node(config, folder)
         case "traind":
@@ -85,7 +88,19 @@ def _predict_node(config: SessionConfig, folder: SessionFolder) -> PredictNode:
         table_hash=config.table_hash,
         muscles=[muscle.name for muscle in config.rig.emg.muscles],
     )
-    return PredictNode(settings, lookup, models)
+    return PredictNode(settings, lookup, models, map_poses=_map_poses(lookup))
+
+
+def _map_poses(lookup: EfieldLookup) -> F64:
+    """Return the poses of the live response map: every 4 mm, in five directions."""
+    grid = pose_grid(
+        lookup.guard,
+        lookup.table.region.planned_head_from_coil,
+        radius_mm=16.0,
+        spacing_mm=4.0,
+        yaws_deg=(-45.0, -22.5, 0.0, 22.5, 45.0),
+    )
+    return grid.head_from_coil
 
 
 def _train_settings(config: SessionConfig) -> TrainSettings:

@@ -22,8 +22,9 @@ from m2m_rt.emg import (
     default_muscles,
 )
 from m2m_rt.errors import ConfigError
+from m2m_rt.geometry import Rows
 from m2m_rt.learning import PromotionRule
-from m2m_rt.nodes import PoseSettings
+from m2m_rt.nodes import PoseRegistration, PoseSettings
 
 Positive = Annotated[float, Meta(gt=0)]
 Read = TypeVar("Read")
@@ -81,6 +82,7 @@ class PoseRig(_Section, frozen=True):
     """The navigator."""
 
     stream: StreamChoice
+    registration: PoseRegistration = PoseRegistration()
     limits: PoseSettings = PoseSettings()
 
 
@@ -176,6 +178,9 @@ class SessionConfig(_Section, frozen=True):
     table_hash: str
     model_hash: str
     """sha256 of the shipped model; its file is in the session's folder."""
+
+    planned_head_from_coil: Rows | None = None
+    """The table's planned pose: about where the coil, and so the head, must be."""
 
     protocol_hash: str = ""
     """sha256 of the protocol as it is resolved here, in JSON."""

@@ -12,7 +12,7 @@ from m2m_rt.app.gap_line import gap_line
 from m2m_rt.app.live_view import LiveView
 from m2m_rt.app.supervisor import Supervisor
 from m2m_rt.errors import LinkLost
-from m2m_rt.messages import Message, StreamGap
+from m2m_rt.messages import Message, PromotionRefused, StreamGap
 
 REDRAW_S = 0.25
 
@@ -46,9 +46,15 @@ def lines_of_loss(supervisor: Supervisor) -> tuple[str, ...]:
 
 
 def lines_of_gaps(messages: Iterable[Message]) -> list[str]:
-    """Return one line for each gap in a stream among what the daemons said."""
-    gaps = (message for message in messages if isinstance(message, StreamGap))
-    return [f"{'LOSS: ' if gap.n_lost else ''}{gap_line(gap)}" for gap in gaps]
+    """Return one line for each gap or refused model among what the daemons said."""
+    lines = []
+    for message in messages:
+        match message:
+            case StreamGap(n_lost=n_lost):
+                lines.append(f"{'LOSS: ' if n_lost else ''}{gap_line(message)}")
+            case PromotionRefused(generation=generation, reason=reason):
+                lines.append(f"model generation {generation} not used: {reason}")
+    return lines
 
 
 def _picture(supervisor: Supervisor, view: LiveView) -> RenderableType:

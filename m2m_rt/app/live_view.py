@@ -17,6 +17,7 @@ from m2m_rt.messages import (
     Message,
     ModelPromoted,
     Prediction,
+    PromotionRefused,
     StreamGap,
     Trial,
 )
@@ -45,6 +46,7 @@ class LiveView:
         self._n_rows_lost = 0
         self._n_messages_lost = 0
         self._generation = 0
+        self._refused: PromotionRefused | None = None
         self._fit: FitJudged | None = None
         self.n_trials = 0
         self.n_predicted = 0
@@ -61,10 +63,8 @@ class LiveView:
                     self._take_trial(message)
                 case StreamGap():
                     self._take_gap(message)
-                case ModelPromoted(generation=generation):
-                    self._generation = generation
-                case FitJudged():
-                    self._fit = message
+                case ModelPromoted() | PromotionRefused() | FitJudged():
+                    self._take_model(message)
 
     def render(
         self, now_ns: RigNs, health: Mapping[str, Health], failed: Mapping[str, str]
@@ -105,6 +105,17 @@ class LiveView:
         if trial.revision == 0:
             self.n_trials += 1
             self.n_predicted += trial.prediction is not None
+
+    def _take_model(
+        self, message: ModelPromoted | PromotionRefused | FitJudged
+    ) -> None:
+        match message:
+            case ModelPromoted(generation=generation):
+                self._generation, self._refused = generation, None
+            case PromotionRefused():
+                self._refused = message
+            case FitJudged():
+                self._fit = message
 
     def _take_gap(self, gap: StreamGap) -> None:
         self._gap = gap
@@ -149,6 +160,8 @@ class LiveView:
         if trial is not None and trial.lead_ms is not None:
             text.append(f", the last one {trial.lead_ms:.0f} ms before")
         text.append(f" · model generation {self._generation}")
+        if self._refused is not None:
+            text.append(f" not used: {self._refused.reason}", style="yellow")
         if self._fit is not None and not self._fit.promoted:
             text.append(f" · last refit not used: {self._fit.reason}", style="yellow")
         text.append("\n")

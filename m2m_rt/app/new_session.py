@@ -16,6 +16,7 @@ from m2m_rt.app.model_path import model_folder
 from m2m_rt.app.table_path import table_path
 from m2m_rt.app.versions import code_hash, versions
 from m2m_rt.errors import ConfigError
+from m2m_rt.geometry import matrix_rows
 from m2m_rt.model import ModelContract
 
 SESSIONS = Path("sessions")
@@ -64,6 +65,7 @@ def check_rig(
         protocol_hash=_hash_of(msgspec.json.encode(protocol)),
         table_path=str(path.resolve()),
         table_hash=table.table_hash,
+        planned_head_from_coil=matrix_rows(table.region.planned_head_from_coil),
         model_hash=model_hash,
         rng_seed=rng_seed,
     )

@@ -35,12 +35,17 @@ def _part(role: str, headers: Sequence[StreamHeader]) -> str:
     comments = [f"or {header}" for header in others]
     if role == "emg":
         comments += [f"which muscle is {label}?" for label in _unnamed(chosen)]
+    if role == "pose":
+        comments += _matrix_wanted(chosen)
     told = "".join(f"# {comment}\n" for comment in comments)
     return told + tomli_w.dumps({role: _section(role, chosen)})
 
 
 def _section(role: str, header: StreamHeader) -> dict[str, Any]:
     section: dict[str, Any] = {"stream": choice_of(header).wanted()}
+    declared = use_of(header).registration
+    if declared is not None and declared["frame"] == "head":
+        section["registration"] = {key: declared[key] for key in ("convention", "unit")}
     if role != "emg":
         return section
     section["fs_hz"] = header.fs_hz
@@ -51,6 +56,18 @@ def _section(role: str, header: StreamHeader) -> dict[str, Any]:
     labels = [label for label in muscle_labels(header) if label not in unnamed]
     section["muscles"] = [{"name": label.upper(), "channel": label} for label in labels]
     return section
+
+
+def _matrix_wanted(header: StreamHeader) -> list[str]:
+    """Return where the matrix of a navigator's frame comes from, if it needs one."""
+    declared = use_of(header).registration
+    if declared is None or declared["frame"] == "head":
+        return []
+    return [
+        f"{header.name} sends poses in frame {declared['frame']}: add what this prints",
+        f"m2m register FIDUCIALS --convention {declared['convention']} "
+        f"--unit {declared['unit']}",
+    ]
 
 
 def _unnamed(header: StreamHeader) -> list[str]:

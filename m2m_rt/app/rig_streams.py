@@ -30,7 +30,7 @@ def rig_streams(rig: RigConfig) -> tuple[RigStream, ...]:
     """Return every stream that the rig's daemons open."""
     needed: tuple[RigStream, ...] = (
         (emg_rows(rig.emg), rig.emg.stream),
-        (PoseReader(), rig.pose.stream),
+        (PoseReader(rig.pose.registration.declared), rig.pose.stream),
         (StimulatorReader(), rig.stimulator.stream),
     )
     if rig.markers is None:

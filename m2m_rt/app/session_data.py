@@ -15,6 +15,7 @@ from m2m_rt.messages import (
     ModelPromoted,
     Prediction,
     PredictionEcho,
+    PromotionRefused,
     StreamGap,
     Trial,
     decode,
@@ -44,6 +45,8 @@ class SessionData:
 
     emg_last_s: float = 0.0
     n_promoted: int = 0
+    """Models taken into use after the shipped one."""
+
     n_lost: dict[str, int] = field(default_factory=dict)
     """Messages that each daemon missed, as its last heartbeat says."""
 
@@ -90,8 +93,8 @@ class SessionData:
                 self.prediction_ms[message.pose_seq] = age_ms
             case PredictionEcho():
                 self.echo_ms[message.pose_seq] = to_ms(received_ns - message.t_ns)
-            case ModelPromoted():
-                self.n_promoted += 1
+            case ModelPromoted() | PromotionRefused():
+                self.n_promoted += 1 if isinstance(message, ModelPromoted) else -1
             case Health():
                 self._take_health(message)
             case StreamGap():

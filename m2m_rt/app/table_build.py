@@ -1,104 +1,99 @@
-"""What `m2m table build` does: a head, a coil and a region become a table."""
+"""What `m2m table build` does: a head, coils and a region become tables."""
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from m2m_rt.adapters.label_volume import read_labels
-from m2m_rt.adapters.table_file import write_table
-from m2m_rt.app.table_path import MESH_FILE, TABLE_FILE
+from m2m_rt.adapters.table_file import read_table, write_table
+from m2m_rt.app.build_plan import PlannedStep, planned_steps
+from m2m_rt.app.table_path import DIRECT_FILE, MESH_FILE, TABLE_FILE
+from m2m_rt.app.table_request import CORTEX, DEMO, MOTOR, BuildRequest
+from m2m_rt.app.table_simnibs import simnibs_work
 from m2m_rt.efield import EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
     DEMO_HEAD_SOURCES,
-    BuildMeans,
-    BuildSettings,
-    CoilDipoles,
     CortexSettings,
+    HeadBuild,
     HeadMesh,
     MeshedHead,
     RoiSettings,
     TableSetup,
     box_roi,
-    build_from_setup,
+    build_for_coils,
     cached_head_mesh,
     cached_label_mesh,
+    coil_of_table,
     cortex_roi,
+    demo_coil,
     find_head_mesh,
     hand_knob_mm,
-    job_arrays,
     load_demo_head,
-    mode_layers,
+    mesh_sha256,
     named_coil,
     patch_roi,
-    read_fields,
     read_head_msh,
+    read_mesh,
+    setup_for_coil,
+    setup_like,
     setup_over_hand_knob,
     setup_over_target,
-    solved_by_simnibs,
-    table_of_modes,
-    write_job,
+    write_direct,
     write_mesh,
     write_notices,
 )
-from m2m_rt.units import F64
 
-DEMO = "demo"
+LABEL_FILES = (".nii", ".nii.gz")
 PATCH_MM = 30.0
 BAND_MM = 25.0
 """Radius of the voxel box's region about the target of anybody's head."""
 
+CORTEX_OFFSET_MM = 40.0
+"""How far from the planned centre a coil may be over a region of the whole cortex."""
+
 Report = Callable[[str, float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRequest:
-    """What the command line asks for."""
-
-    head: str
-    """`demo`, a `.msh` file, an `m2m_<subject>` folder, or a NIfTI volume of labels."""
-
-    coil: str
-    roi: str
-    """`motor`, `box`, `patch`, `patch:<radius in mm>` or `cortex`."""
-
-    target_mm: F64 | None
-    folder: Path
-    cache: Path
-    simnibs_job: Path | None = None
-    from_simnibs: Path | None = None
-    max_memory_gb: float | None = None
-    dask: str | None = None
-
-    @property
-    def means(self) -> BuildMeans:
-        """What the build may use."""
-        return BuildMeans(self.cache, self.max_memory_gb, self.dask)
-
-
-def run_build(request: BuildRequest, report: Report) -> EfieldTable | None:
-    """Build and write what is asked for; None if that was a job for SimNIBS.
+def run_build(request: BuildRequest, report: Report) -> list[EfieldTable]:
+    """Build and write what is asked for, a table a coil; none for a job for SimNIBS.
 
     Raises
     ------
     ConfigError
         If the request cannot be met.
     """
-    coil = named_coil(request.coil)
-    if request.head == DEMO:
-        return _demo(request, coil, report)
-    if request.target_mm is None:
-        raise ConfigError("--target", "none", "x,y,z in mm of a place in the cortex")
-    path = Path(request.head)
-    mesh = _mesh(path, request.cache, report)
-    head = MeshedHead(path.stem, f"{path.name}, by the user.", mesh, request.target_mm)
-    setup = setup_over_target(head, coil, roi_of(request, mesh), report)
+    coils = [named_coil(name) for name in request.coils]
+    build = _head_build(request, report)
+    setups = [setup_for_coil(build.head, coil) for coil in coils]
     if request.simnibs_job or request.from_simnibs:
-        return _with_simnibs(request, setup, mesh, report)
-    return _built(request, setup, mesh, report)
+        return _with_simnibs(request, build, setups)
+    built = build_for_coils(build, setups, request.means)
+    tables = [
+        _written(request, coil, each.table, each.mesh)
+        for coil, each in zip(request.coils, built, strict=True)
+    ]
+    work = built[0].work
+    if work is not None:
+        work.remove()
+    return tables
+
+
+def plan_of(request: BuildRequest) -> list[PlannedStep]:
+    """Return the steps of a build.
+
+    Raises
+    ------
+    ConfigError
+        If a coil is not known.
+    """
+    names = [named_coil(coil).name for coil in request.coils]
+    is_like = request.like is not None
+    tissues = None if is_like else _tissues_step(request.head)
+    return planned_steps(names, tissues=tissues, is_adapted=is_like)
 
 
 def roi_of(request: BuildRequest, mesh: HeadMesh) -> RegionOfInterest:
@@ -123,96 +118,106 @@ def roi_of(request: BuildRequest, mesh: HeadMesh) -> RegionOfInterest:
     raise ConfigError("--roi", repr(request.roi), "motor, box, patch[:mm] or cortex")
 
 
-def target_of(text: str | None) -> F64 | None:
-    """Return a place of `x,y,z` text, mm.
-
-    Raises
-    ------
-    ConfigError
-        If the text is no three numbers.
-    """
-    if text is None:
-        return None
-    try:
-        place = np.array([float(part) for part in text.split(",")])
-    except ValueError:
-        place = np.zeros(0)
-    if place.shape != (3,) or not (np.abs(place) < 1e3).all():
-        raise ConfigError("--target", repr(text), "x,y,z in mm")
-    return place
+def _head_build(request: BuildRequest, report: Report) -> HeadBuild:
+    """Return the head's part: mesh, target and region, whatever the coils."""
+    with_simnibs = request.simnibs_job or request.from_simnibs
+    if with_simnibs and (request.head == DEMO or request.like is not None):
+        raise ConfigError("--head", "no SimNIBS head", "an m2m_ folder or a .msh file")
+    if request.like is not None:
+        return _like(request, request.like, report)
+    if request.head == DEMO:
+        return _demo(request, report)
+    if request.target_mm is None:
+        raise ConfigError("--target", "none", "x,y,z in mm of a place in the cortex")
+    path = Path(request.head)
+    mesh = _mesh(path, request, report)
+    head = MeshedHead(path.stem, f"{path.name}, by the user.", mesh, request.target_mm)
+    return _over_target(request, head, report)
 
 
-def _demo(request: BuildRequest, coil: CoilDipoles, report: Report) -> EfieldTable:
-    if request.simnibs_job or request.from_simnibs:
-        raise ConfigError("--head", "'demo' with SimNIBS", "a SimNIBS head")
-    settings, head = BuildSettings(), load_demo_head()
+def _like(request: BuildRequest, path: Path, report: Report) -> HeadBuild:
+    """Return the head of a table that lies beside its mesh, perhaps another region."""
+    table = read_table(path)
+    mesh = read_mesh(path.parent / MESH_FILE)
+    found, expected = mesh_sha256(mesh), table.provenance.mesh_sha256
+    if found != expected:
+        raise ConfigError(f"mesh of {path}", f"sha256 {found[:12]}…", expected[:12])
+    setup = setup_like(table, mesh, coil_of_table(table, path.parent), report)
+    if request.roi != MOTOR:
+        setup = replace(setup, roi=roi_of(request, mesh))
+    if request.roi == CORTEX:
+        wide = replace(setup.region, max_offset_mm=CORTEX_OFFSET_MM)
+        setup = replace(setup, region=wide)
+    settings = replace(request.settings, element_order=table.provenance.element_order)
+    return HeadBuild(setup, mesh, settings, report, is_adapted=True)
+
+
+def _demo(request: BuildRequest, report: Report) -> HeadBuild:
+    settings, head = request.settings, load_demo_head()
     mesh = cached_head_mesh(head, settings.mesher, request.cache, report)
-    if request.roi == "motor":
-        setup = setup_over_hand_knob(head, mesh, settings, report, coil)
-    else:
-        setup = _setup_of_demo(request, mesh, coil, report)
-    table = _built(request, setup, mesh, report)
-    write_notices(request.folder)
-    return table
+    if request.roi == MOTOR:
+        setup = setup_over_hand_knob(head, mesh, settings, report)
+        return HeadBuild(setup, mesh, settings, report)
+    target_mm = hand_knob_mm(head) if request.target_mm is None else request.target_mm
+    meshed = MeshedHead(DEMO, DEMO_HEAD_SOURCES, mesh, target_mm)
+    return _over_target(replace(request, target_mm=target_mm), meshed, report)
 
 
-def _built(
-    request: BuildRequest, setup: TableSetup, mesh: HeadMesh, report: Report
-) -> EfieldTable:
-    """Build and write a table, then delete what was kept on the way."""
-    built = build_from_setup(setup, mesh, BuildSettings(), report, request.means)
-    table = _written(request, built.table, built.mesh)
-    if built.work is not None:
-        built.work.remove()
-    return table
+def _over_target(request: BuildRequest, head: MeshedHead, report: Report) -> HeadBuild:
+    roi, settings = roi_of(request, head.mesh), request.settings
+    if request.roi == CORTEX:
+        wide = replace(settings.region, max_offset_mm=CORTEX_OFFSET_MM)
+        settings = replace(settings, region=wide)
+    setup = setup_over_target(head, demo_coil(), roi, report, settings.region)
+    return HeadBuild(setup, head.mesh, settings, report)
 
 
-def _setup_of_demo(
-    request: BuildRequest, mesh: HeadMesh, coil: CoilDipoles, report: Report
-) -> TableSetup:
-    """Return the demo head's set-up for a region other than the motor one."""
-    knob_mm = hand_knob_mm(load_demo_head())
-    target_mm = knob_mm if request.target_mm is None else request.target_mm
-    head = MeshedHead(DEMO, DEMO_HEAD_SOURCES, mesh, target_mm)
-    roi = roi_of(replace(request, target_mm=target_mm), mesh)
-    return setup_over_target(head, coil, roi, report)
+def _tissues_step(head: str) -> str | None:
+    if head == DEMO:
+        return "tissues from surfaces"
+    return "tissues from labels" if head.endswith(LABEL_FILES) else None
 
 
-def _mesh(path: Path, cache: Path, report: Report) -> HeadMesh:
-    if path.name.endswith((".nii", ".nii.gz")):
+def _mesh(path: Path, request: BuildRequest, report: Report) -> HeadMesh:
+    if path.name.endswith(LABEL_FILES):
         report("labels", 0.0)
-        settings = BuildSettings().mesher
-        return cached_label_mesh(read_labels(path), settings, cache, report)
+        mesher = request.settings.mesher
+        return cached_label_mesh(read_labels(path), mesher, request.cache, report)
     report("head mesh", 0.0)
     return read_head_msh(find_head_mesh(path))
 
 
 def _with_simnibs(
-    request: BuildRequest, setup: TableSetup, mesh: HeadMesh, report: Report
-) -> EfieldTable | None:
-    """Write the job for SimNIBS, or finish the table from SimNIBS' fields."""
-    report("sources and sensors", 0.0)
-    settings = BuildSettings()
-    layers = mode_layers(setup, mesh, settings)
-    job = job_arrays(setup, layers, find_head_mesh(Path(request.head)))
+    request: BuildRequest, build: HeadBuild, setups: list[TableSetup]
+) -> list[EfieldTable]:
+    """Write the job for SimNIBS, or finish the tables from SimNIBS' fields."""
+    work = simnibs_work(build, setups, find_head_mesh(Path(request.head)))
     if request.from_simnibs is None:
         if request.simnibs_job is not None:
-            write_job(job, request.simnibs_job)
-        return None
-    answer = read_fields(request.from_simnibs, job)
-    solved = solved_by_simnibs(setup, layers, mesh, answer)
-    table = table_of_modes(setup, solved, settings, report)
-    return _written(request, table, mesh)
+            work.write(request.simnibs_job)
+        return []
+    tables = []
+    finished = work.finish(request.from_simnibs)
+    for coil, (table, left) in zip(request.coils, finished, strict=True):
+        written = _written(request, coil, table, build.base)
+        write_direct(left, written, request.folder_for(coil) / DIRECT_FILE)
+        tables.append(written)
+    return tables
 
 
-def _written(request: BuildRequest, table: EfieldTable, mesh: HeadMesh) -> EfieldTable:
-    """Write table, mesh and the user's own coil file into the table's folder."""
-    request.folder.mkdir(parents=True, exist_ok=True)
-    coil = Path(request.coil)
-    if coil.is_file():
-        shutil.copyfile(coil, request.folder / coil.name)
-    write_mesh(mesh, request.folder / MESH_FILE)
-    return write_table(table, request.folder / TABLE_FILE)
+def _written(
+    request: BuildRequest, coil: str, table: EfieldTable, mesh: HeadMesh
+) -> EfieldTable:
+    """Write table, mesh, notice and the user's own coil file."""
+    folder = request.folder_for(coil)
+    folder.mkdir(parents=True, exist_ok=True)
+    if Path(coil).is_file():
+        shutil.copyfile(coil, folder / Path(coil).name)
+    write_mesh(mesh, folder / MESH_FILE)
+    (folder / DIRECT_FILE).unlink(missing_ok=True)  # of a table that was here before
+    if table.provenance.made_from == DEMO_HEAD_SOURCES:
+        write_notices(folder)
+    return write_table(table, folder / TABLE_FILE)
 
 
 def _radius(text: str) -> float:

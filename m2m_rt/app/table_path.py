@@ -8,6 +8,9 @@ TABLE_FILE = "table.h5"
 MESH_FILE = "mesh.h5"
 """Beside a table: the mesh that it was solved on."""
 
+DIRECT_FILE = "direct.npz"
+"""Beside a table that another program has solved: its direct solves."""
+
 
 def tables_folder() -> Path:
     """Return `models/tables` of the working directory, or else of the repository."""

@@ -9,6 +9,7 @@ from m2m_rt.efield.drive import (
 from m2m_rt.efield.edge import edge_margin
 from m2m_rt.efield.lookup import BatchAnswer, EfieldLookup, FieldAnswer
 from m2m_rt.efield.nrp import NrpSettings, neural_response, roi_volume
+from m2m_rt.efield.placement import CoilPlacement, PoseGrid, place_coil, pose_grid
 from m2m_rt.efield.region import PoseFault, RegionGuard
 from m2m_rt.efield.table import (
     CoilField,
@@ -24,6 +25,7 @@ from m2m_rt.efield.table import (
 __all__ = [
     "BatchAnswer",
     "CoilField",
+    "CoilPlacement",
     "EfieldLookup",
     "EfieldTable",
     "ErrorBound",
@@ -31,6 +33,7 @@ __all__ = [
     "NrpSettings",
     "PlannedRegion",
     "PoseFault",
+    "PoseGrid",
     "Provenance",
     "RegionGuard",
     "RegionOfInterest",
@@ -41,6 +44,8 @@ __all__ = [
     "edge_margin",
     "intensity_pct_mso",
     "neural_response",
+    "place_coil",
+    "pose_grid",
     "rated_output_fault",
     "roi_volume",
 ]

@@ -19,15 +19,21 @@ from m2m_rt.fem.build import (
 )
 from m2m_rt.fem.build_head import (
     MeshedHead,
-    build_demo_table,
-    build_table,
+    setup_for_coil,
+    setup_like,
     setup_over_hand_knob,
     setup_over_target,
 )
 from m2m_rt.fem.cache import cached_head_mesh, cached_label_mesh, default_cache_folder
-from m2m_rt.fem.check import TableErrors, check_table, held_out_poses
+from m2m_rt.fem.check import (
+    TableErrors,
+    check_table,
+    errors_against,
+    held_out_poses,
+    rel_l2,
+)
 from m2m_rt.fem.coil_from_file import coil_from_file
-from m2m_rt.fem.coil_registry import coil_of_table, named_coil
+from m2m_rt.fem.coil_registry import NAMED_COILS, coil_of_table, named_coil
 from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
 from m2m_rt.fem.coils import (
     CoilDipoles,
@@ -38,13 +44,16 @@ from m2m_rt.fem.coils import (
     didt_b,
     sample_b,
 )
+from m2m_rt.fem.dask_blocks import dask_client
 from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
+from m2m_rt.fem.direct_file import DirectSolves, read_direct, write_direct
 from m2m_rt.fem.elements import (
     FiniteElements,
     LinearElements,
     elements_of_order,
     linear_elements,
 )
+from m2m_rt.fem.focus import FOCUS_POINTS, in_focus
 from m2m_rt.fem.head import (
     DEMO_HEAD_SOURCES,
     HeadSurfaces,
@@ -63,6 +72,7 @@ from m2m_rt.fem.mesh import (
     mesh_head,
     mesh_quality,
     mesh_sha256,
+    outer_boundary,
     volumes_mm3,
 )
 from m2m_rt.fem.mesh_file import read_mesh, write_mesh
@@ -70,12 +80,22 @@ from m2m_rt.fem.modes import ModeSettings
 from m2m_rt.fem.notices import write_notices
 from m2m_rt.fem.quality import QualityReport, quality_report
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi, patch_weights
-from m2m_rt.fem.reference import ReferenceErrors, ReferenceSettings, reference_errors
+from m2m_rt.fem.reference import (
+    Reference,
+    ReferenceErrors,
+    ReferenceSettings,
+    reference_errors,
+    reference_of,
+)
 from m2m_rt.fem.refine import refine
 from m2m_rt.fem.region_mesh import region_mesh
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import RoiSettings, motor_roi
 from m2m_rt.fem.roi_surface import CortexSettings, box_roi, cortex_roi, patch_roi
 from m2m_rt.fem.simnibs_job import (
+    bounded_by_simnibs,
+    held_out_of,
+    is_solved_by_simnibs,
     job_arrays,
     read_fields,
     solved_by_simnibs,
@@ -89,7 +109,7 @@ from m2m_rt.fem.solve import (
 )
 from m2m_rt.fem.sources import coil_edge_integrals, unit_edge_integrals
 from m2m_rt.fem.sphere import SPHERE_CELLS, SphereError, convergence_rate, sphere_errors
-from m2m_rt.fem.staged import build_from_setup
+from m2m_rt.fem.staged import HeadBuild, build_for_coils, build_from_setup
 from m2m_rt.fem.tissues import (
     CONDUCTIVITIES_S_PER_M,
     Occupancies,
@@ -99,10 +119,13 @@ from m2m_rt.fem.tissues import (
     rasterise,
 )
 from m2m_rt.fem.uncertainty import estimate_uncertainty
+from m2m_rt.fem.work_folder import inputs_sha256
 
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
     "DEMO_HEAD_SOURCES",
+    "FOCUS_POINTS",
+    "NAMED_COILS",
     "SPHERE_CELLS",
     "AdaptSettings",
     "BoundSettings",
@@ -111,9 +134,11 @@ __all__ = [
     "BuiltTable",
     "CoilDipoles",
     "CortexSettings",
+    "DirectSolves",
     "FieldAtRoi",
     "FigureEightSettings",
     "FiniteElements",
+    "HeadBuild",
     "HeadMesh",
     "HeadModel",
     "HeadSurfaces",
@@ -128,8 +153,10 @@ __all__ = [
     "PardisoSolver",
     "PotentialSolver",
     "QualityReport",
+    "Reference",
     "ReferenceErrors",
     "ReferenceSettings",
+    "RegionSettings",
     "RoiSettings",
     "SolvedErrors",
     "SphereError",
@@ -140,10 +167,10 @@ __all__ = [
     "VoxelGrid",
     "adapted_mesh",
     "bounded",
+    "bounded_by_simnibs",
     "box_roi",
-    "build_demo_table",
+    "build_for_coils",
     "build_from_setup",
-    "build_table",
     "cached_head_mesh",
     "cached_label_mesh",
     "check_table",
@@ -154,6 +181,7 @@ __all__ = [
     "coil_sha256",
     "convergence_rate",
     "cortex_roi",
+    "dask_client",
     "default_cache_folder",
     "demo_coil",
     "didt_a",
@@ -161,14 +189,19 @@ __all__ = [
     "direct_fields",
     "double_cone_coil",
     "elements_of_order",
+    "errors_against",
     "estimate_uncertainty",
     "field_at_roi",
     "find_head_mesh",
     "fit_bound",
     "hand_knob_mm",
     "head_model",
+    "held_out_of",
     "held_out_poses",
     "hybrid_elements",
+    "in_focus",
+    "inputs_sha256",
+    "is_solved_by_simnibs",
     "job_arrays",
     "linear_elements",
     "load_demo_head",
@@ -181,18 +214,24 @@ __all__ = [
     "named_coil",
     "occupancies",
     "occupancies_of_labels",
+    "outer_boundary",
     "patch_roi",
     "patch_weights",
     "quality_report",
     "rasterise",
+    "read_direct",
     "read_fields",
     "read_head_msh",
     "read_mesh",
     "reference_errors",
+    "reference_of",
     "refine",
     "region_mesh",
+    "rel_l2",
     "round_coil",
     "sample_b",
+    "setup_for_coil",
+    "setup_like",
     "setup_over_hand_knob",
     "setup_over_target",
     "solved_by_simnibs",
@@ -202,6 +241,7 @@ __all__ = [
     "tabulate",
     "unit_edge_integrals",
     "volumes_mm3",
+    "write_direct",
     "write_job",
     "write_mesh",
     "write_notices",

@@ -66,6 +66,7 @@ class Blocks:
         if not todo:
             return
         n_done = len(items) - len(todo)
+        progress(n_done / len(items))
         made = ((name, items[name]()) for name in todo)
         for name, result in self.pool.run(job, made):
             self.work.write(name, result)

@@ -15,7 +15,7 @@ import numpy as np
 from m2m_rt.efield import EfieldLookup, EfieldTable, ErrorBound
 from m2m_rt.errors import DataError
 from m2m_rt.fem.blocks import Blocks, SerialPool
-from m2m_rt.fem.check import held_out_poses
+from m2m_rt.fem.check import POSES_AT_ONCE, held_out_poses
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
 from m2m_rt.fem.memory import BlockSizes
@@ -43,6 +43,11 @@ class BoundSettings:
 
     seed: int = 2
     """Of the poses; not that of the table's training poses."""
+
+    @property
+    def n_poses(self) -> int:
+        """Return how many direct solves a bound costs."""
+        return self.n_fitted + self.n_calibrated
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,20 @@ def bounded_by_blocks(
 ) -> EfieldTable:
     """Return a table with its bound, and the median error over calibration poses."""
     rng = np.random.default_rng(settings.seed)
-    poses = held_out_poses(table, settings.n_fitted + settings.n_calibrated, rng)
-    items = {f"direct-{k:05d}": partial(_itself, pose) for k, pose in enumerate(poses)}
+    poses = held_out_poses(table, settings.n_poses, rng)
+    items = {
+        f"direct-{start:05d}": partial(_itself, poses[start : start + POSES_AT_ONCE])
+        for start in range(0, len(poses), POSES_AT_ONCE)
+    }
     blocks.finish(DirectField(coil), items, progress)
-    direct = np.stack([blocks.work.view(name) for name in items])
+    direct = np.concatenate([blocks.work.view(name) for name in items])
+    return with_bound(table, settings, poses, direct)
+
+
+def with_bound(
+    table: EfieldTable, settings: BoundSettings, poses: F64, direct: F64
+) -> EfieldTable:
+    """Return a table with its bound from direct fields (n, 3 · n_roi) at poses."""
     solved = solved_errors(table, poses, direct)
     calibration = solved.rel_l2[settings.n_fitted :]
     return replace(
@@ -96,14 +111,13 @@ def bounded_by_blocks(
 
 @dataclass(frozen=True, slots=True)
 class DirectField:
-    """E at the ROI of a coil at one pose, from the coil's own dipoles."""
+    """E at the ROI of a coil at some poses, from the coil's own dipoles."""
 
     coil: CoilDipoles
 
-    def __call__(self, model: HeadModel, pose: F64, /) -> F64:
-        """Return (3 · n_roi,), V/m per A/µs."""
-        field: F64 = direct_fields(model, self.coil, pose[np.newaxis])[0].ravel()
-        return field
+    def __call__(self, model: HeadModel, poses: F64, /) -> F64:
+        """Return (n, 3 · n_roi), V/m per A/µs."""
+        return direct_fields(model, self.coil, poses).reshape(len(poses), -1)
 
 
 def solved_errors(table: EfieldTable, poses: F64, direct: F64) -> SolvedErrors:
@@ -175,5 +189,5 @@ def _leave_one_out(vectors: F64, shrink: F64, errors: F64) -> float:
     return float(np.sqrt((residual**2).sum(axis=1).mean()))
 
 
-def _itself(pose: F64) -> F64:
-    return pose
+def _itself(poses: F64) -> F64:
+    return poses

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 import numpy as np
@@ -26,7 +26,7 @@ from m2m_rt.fem.coils import (
     sample_b,
 )
 from m2m_rt.fem.direct import HeadModel
-from m2m_rt.fem.mesh import HeadMesh, MesherSettings, mesh_sha256, outer_boundary
+from m2m_rt.fem.mesh import HeadMesh, MesherSettings, mesh_sha256
 from m2m_rt.fem.mode_blocks import mode_fields
 from m2m_rt.fem.modes import (
     Layer,
@@ -38,19 +38,15 @@ from m2m_rt.fem.modes import (
     source_modes,
 )
 from m2m_rt.fem.reference import ReferenceSettings
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import RoiSettings
-from m2m_rt.fem.surfaces import grid_around, signed_distance
-from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M, Tissue
+from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M
 from m2m_rt.fem.work_folder import Arrays, WorkFolder, kept
 from m2m_rt.geometry import inverse, transform_points
 from m2m_rt.units import F64
 
 Report = Callable[[str, float], None]
 """Told the name of the step and the fraction of it that is done."""
-
-SCALP_GRID_MM = 2.0
-SCALP_HALF_BOX_MM = 110.0
-"""The region's grid holds the poses' centres and all nearest windings."""
 
 COIL_GRID_MM = 4.0
 COIL_GRID_MARGIN_MM = 12.0
@@ -62,6 +58,7 @@ class BuildSettings:
     """All that a table depends on, head and coil apart."""
 
     mesher: MesherSettings = field(default_factory=MesherSettings)
+    region: RegionSettings = field(default_factory=RegionSettings)
     roi: RoiSettings = field(default_factory=RoiSettings)
     modes: ModeSettings = field(default_factory=ModeSettings)
     bound: BoundSettings = field(default_factory=BoundSettings)
@@ -135,8 +132,27 @@ def tabulate(
         None: all in this process, and nothing is kept.
     """
     work = None if blocks is None else blocks.work
+    solved = solve_modes(setup, model, settings, report, blocks)
+    return table_of_modes(setup, solved, settings, report, work)
+
+
+def solve_modes(
+    head: TableSetup,
+    model: HeadModel,
+    settings: BuildSettings,
+    report: Report,
+    blocks: Blocks | None = None,
+) -> SolvedModes:
+    """Return the fields of the source modes, which serve every coil over the region.
+
+    Parameters
+    ----------
+    head
+        Its coil and region say only where sources and sensors are densest.
+    """
+    work = None if blocks is None else blocks.work
     report("sources and sensors", 0.0)
-    layers = mode_layers(setup, model.mesh, settings, work)
+    layers = mode_layers(head, model.mesh, settings, work)
     efield = mode_fields(
         model,
         layers.sources,
@@ -144,8 +160,7 @@ def tabulate(
         lambda part: report("source modes", part),
         blocks,
     )
-    solved = SolvedModes(layers, efield, _provenance(setup, model))
-    return table_of_modes(setup, solved, settings, report, work)
+    return SolvedModes(layers, efield, _provenance(head, model))
 
 
 def mode_layers(
@@ -178,19 +193,19 @@ def table_of_modes(
     report: Report,
     work: WorkFolder | None = None,
 ) -> EfieldTable:
-    """Reduce the modes' fields over the allowed poses and assemble the table."""
+    """Reduce the modes' fields over a coil's allowed poses and assemble its table."""
     planned = setup.region.planned_head_from_coil
     modes, sensors_mm = solved.layers.modes, solved.layers.sensors.points_mm
     poses = _training_poses(setup, settings)
 
     def reduced() -> Arrays:
-        training_b = _b_at_sensors(setup.coil, poses, sensors_mm, report)
+        training_b = b_at_sensors(setup.coil, poses, sensors_mm, report)
         return reduce_modes(
             solved.efield, modes.from_b, training_b, settings.modes.rank
         )
 
     basis, project, singular = kept(work, ("basis", "project", "singular"), reduced)
-    planned_b = _b_at_sensors(setup.coil, planned[np.newaxis], sensors_mm, report)
+    planned_b = b_at_sensors(setup.coil, planned[np.newaxis], sensors_mm, report)
     planned_field = (basis @ (project @ planned_b)).reshape(-1, 3)
     return EfieldTable(
         name=setup.name,
@@ -202,7 +217,7 @@ def table_of_modes(
         basis=basis.astype(np.float32),
         planned_peak_v_per_m=float(np.linalg.norm(planned_field, axis=1).max()),
         self_error=0.0,
-        provenance=solved.provenance,
+        provenance=replace(solved.provenance, coil_sha256=coil_sha256(setup.coil)),
         table_hash="",
         singular_values=_spectrum(modes, singular, settings),
     )
@@ -218,20 +233,6 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
-def scalp_distance(mesh: HeadMesh) -> ScalpDistance:
-    """Return the distance to the scalp around the whole head."""
-    scalp = outer_boundary(mesh, Tissue.SCALP)
-    grid = grid_around(mesh.nodes_mm, margin_mm=12.0, spacing_mm=SCALP_GRID_MM)
-    return signed_distance(scalp, grid)
-
-
-def scalp_box(mesh: HeadMesh, middle_mm: F64) -> ScalpDistance:
-    """Return the distance in the box that the region's coils can be in."""
-    corners = middle_mm + np.array((-1.0, 1.0))[:, None] * SCALP_HALF_BOX_MM
-    grid = grid_around(corners, margin_mm=0.0, spacing_mm=SCALP_GRID_MM)
-    return signed_distance(outer_boundary(mesh, Tissue.SCALP), grid)
-
-
 def _training_poses(setup: TableSetup, settings: BuildSettings) -> F64:
     guard = RegionGuard(setup.region, setup.coil.winding_mm)
     rng = np.random.default_rng(settings.seed)
@@ -239,9 +240,7 @@ def _training_poses(setup: TableSetup, settings: BuildSettings) -> F64:
     return np.stack([draw_pose(setup.region, guard, rng) for _ in range(n_poses)])
 
 
-def _b_at_sensors(
-    coil: CoilDipoles, poses: F64, sensors_mm: F64, report: Report
-) -> F64:
+def b_at_sensors(coil: CoilDipoles, poses: F64, sensors_mm: F64, report: Report) -> F64:
     """Return dB/dt (3 · n_sensors, n) in the head frame, from the coil's dipoles."""
     columns = []
     for k, pose in enumerate(poses):

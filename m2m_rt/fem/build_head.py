@@ -1,29 +1,25 @@
-"""Builds the table of the demo head or of anybody's, for any coil and region."""
+"""What tables of the demo head or of anybody's are about, for any coil and region."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from m2m_rt.efield import RegionOfInterest
+from m2m_rt.efield import EfieldTable, RegionOfInterest
+from m2m_rt.errors import ConfigError
 from m2m_rt.fem.build import (
     BuildSettings,
-    BuiltTable,
     Report,
     TableSetup,
-    scalp_box,
-    scalp_distance,
 )
-from m2m_rt.fem.cache import cached_head_mesh
-from m2m_rt.fem.coils import CoilDipoles, demo_coil
+from m2m_rt.fem.coils import CoilDipoles, coil_sha256, demo_coil
 from m2m_rt.fem.head import (
     DEMO_HEAD_SOURCES,
     HeadSurfaces,
     hand_knob_mm,
-    load_demo_head,
 )
 from m2m_rt.fem.mesh import HeadMesh
-from m2m_rt.fem.plan import plan_region
+from m2m_rt.fem.plan import focus_of, plan_region, settled_region
+from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import motor_roi
-from m2m_rt.fem.staged import build_from_setup
+from m2m_rt.fem.scalp import scalp_box, scalp_distance
 from m2m_rt.units import F64
 
 
@@ -40,31 +36,6 @@ class MeshedHead:
     """(3,): the place in the cortex that the planned pose is over."""
 
 
-def build_demo_table(
-    settings: BuildSettings, cache_folder: Path, report: Report
-) -> BuiltTable:
-    """Return the demo head's table for the demo coil; about half an hour from nothing.
-
-    The mesh is kept in the cache folder and used again if its inputs are the same.
-    """
-    report("head surfaces", 0.0)
-    head = load_demo_head()
-    mesh = cached_head_mesh(head, settings.mesher, cache_folder, report)
-    return build_table(head, mesh, settings, report)
-
-
-def build_table(
-    head: HeadSurfaces,
-    mesh: HeadMesh,
-    settings: BuildSettings,
-    report: Report,
-    coil: CoilDipoles | None = None,
-) -> BuiltTable:
-    """Return the table of the demo head's mesh for a coil, the demo coil by default."""
-    setup = setup_over_hand_knob(head, mesh, settings, report, coil)
-    return build_from_setup(setup, mesh, settings, report)
-
-
 def setup_over_hand_knob(
     head: HeadSurfaces,
     mesh: HeadMesh,
@@ -75,14 +46,54 @@ def setup_over_hand_knob(
     """Return what a table of the demo head's motor cortex is about."""
     meshed = MeshedHead(head.name, DEMO_HEAD_SOURCES, mesh, hand_knob_mm(head))
     roi = motor_roi(head, mesh, settings.roi)
-    return setup_over_target(meshed, coil or demo_coil(), roi, report)
+    coil = coil or demo_coil()
+    return setup_over_target(meshed, coil, roi, report, settings.region)
 
 
 def setup_over_target(
-    head: MeshedHead, coil: CoilDipoles, roi: RegionOfInterest, report: Report
+    head: MeshedHead,
+    coil: CoilDipoles,
+    roi: RegionOfInterest,
+    report: Report,
+    settings: RegionSettings,
 ) -> TableSetup:
     """Return what a table over a head's target is about."""
     report("region and scalp", 0.0)
-    scalp = scalp_distance(head.mesh)
-    region = plan_region(scalp_box(head.mesh, head.target_mm), coil, head.target_mm)
+    scalp = scalp_distance(head.mesh, settings.scalp_grid_mm)
+    box = scalp_box(head.mesh, head.target_mm, settings.scalp_grid_mm)
+    region = plan_region(box, coil, head.target_mm, settings)
     return TableSetup(head.name, head.made_from, coil, region, roi, scalp)
+
+
+def setup_like(
+    table: EfieldTable, mesh: HeadMesh, coil: CoilDipoles, report: Report
+) -> TableSetup:
+    """Return what a table is about, to make others over the same head and region.
+
+    Raises
+    ------
+    ConfigError
+        If the table's planned pose does not say where the target is.
+    """
+    if focus_of(coil).any():
+        raise ConfigError(
+            "--like",
+            f"a table for the coil {coil.name}, placed by its winding",
+            "a table for a coil that is placed by its centre",
+        )
+    report("region and scalp", 0.0)
+    return TableSetup(
+        name=table.name,
+        made_from=table.provenance.made_from,
+        coil=coil,
+        region=table.region,
+        roi=table.roi,
+        scalp=scalp_distance(mesh, table.region.scalp.spacing_mm),
+    )
+
+
+def setup_for_coil(head: TableSetup, coil: CoilDipoles) -> TableSetup:
+    """Return the set-up of another coil over the same head, target and region size."""
+    if coil_sha256(coil) == coil_sha256(head.coil):
+        return head
+    return replace(head, coil=coil, region=settled_region(head.region, coil))

@@ -1,7 +1,7 @@
 """A table against direct finite elements on its own mesh, at poses it never saw."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,16 +19,19 @@ from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
 from m2m_rt.units import F64
 
+POSES_AT_ONCE = 5
+"""Together they take half the time that they take one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableErrors:
     """How far a table is from direct solves. Fractions, not per cent."""
 
-    rel_l2: F64
-    """(n_poses,): ‖table − direct‖ / ‖direct‖ over all points and components."""
+    away: F64
+    """(n_poses, n_roi): |table − direct|, V/m per A/µs."""
 
-    pointwise: F64
-    """(n_poses, n_roi): |table − direct| / |direct|."""
+    size: F64
+    """(n_poses, n_roi): |direct|."""
 
     peak_rel_error: F64
     """(n_poses,): of the largest |E|, absolute."""
@@ -38,6 +41,16 @@ class TableErrors:
 
     edge_margin: F64
     """(n_poses,): 0 on the region's edge, 1 in its middle."""
+
+    @property
+    def rel_l2(self) -> F64:
+        """(n_poses,): ‖table − direct‖ / ‖direct‖ over all points and components."""
+        return rel_l2(self.away, self.size)
+
+    @property
+    def pointwise(self) -> F64:
+        """(n_poses, n_roi): |table − direct| / |direct|."""
+        return self.away / self.size
 
     @property
     def rel_l2_median(self) -> float:
@@ -68,6 +81,12 @@ class TableErrors:
         return float(stats.spearmanr(self.bound, self.rel_l2).statistic)
 
 
+def rel_l2(away: F64, size: F64) -> F64:
+    """Return the relative error (n_poses,) over points, from lengths (n_poses, n)."""
+    errors: F64 = np.linalg.norm(away, axis=1) / np.linalg.norm(size, axis=1)
+    return errors
+
+
 def held_out_poses(table: EfieldTable, n_poses: int, rng: np.random.Generator) -> F64:
     """Return random poses (n, 4, 4) over a table's whole region."""
     guard = RegionGuard(table.region, table.coil.winding_mm)
@@ -91,22 +110,42 @@ def check_table(
     DataError
         If the table refuses one of the poses.
     """
+    fields = (
+        field
+        for start in range(0, len(poses), POSES_AT_ONCE)
+        for field in direct_fields(model, coil, poses[start : start + POSES_AT_ONCE])
+    )
+    return errors_against(table, poses, fields, progress)
+
+
+def errors_against(
+    table: EfieldTable,
+    poses: F64,
+    direct: Iterable[F64],
+    progress: Callable[[float], None] = lambda _: None,
+) -> TableErrors:
+    """Return the table's errors at poses (n, 4, 4) with direct fields (n_roi, 3) each.
+
+    Raises
+    ------
+    DataError
+        If the table refuses one of the poses.
+    """
     lookup = EfieldLookup(table)
-    rel_l2, pointwise, peaks, bounds, margins = [], [], [], [], []
-    for k, pose in enumerate(poses):
+    aways, sizes, peaks, bounds, margins = [], [], [], [], []
+    for k, (pose, true) in enumerate(zip(poses, direct, strict=True)):
         answered = lookup.query(pose)
         answer = answered.unit_efield_v_per_m
         if answer is None:
             raise DataError(f"pose {k} of the check is refused: {answered.reason}")
-        direct = direct_fields(model, coil, pose[np.newaxis])[0]
-        away = np.linalg.norm(answer - direct, axis=1)
-        size = np.linalg.norm(direct, axis=1)
-        rel_l2.append(np.linalg.norm(away) / np.linalg.norm(size))
-        pointwise.append(away / size)
+        away = np.linalg.norm(answer - true, axis=1)
+        size = np.linalg.norm(true, axis=1)
+        aways.append(away)
+        sizes.append(size)
         peak = np.linalg.norm(answer, axis=1).max()
         peaks.append(abs(peak / size.max() - 1.0))
         bounds.append(answered.table_rel_error)
         margins.append(edge_margin(table.region, lookup.guard, pose))
         progress((k + 1) / len(poses))
-    found = (rel_l2, pointwise, peaks, bounds, margins)
+    found = (aways, sizes, peaks, bounds, margins)
     return TableErrors(*(np.array(each) for each in found))

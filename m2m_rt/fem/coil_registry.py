@@ -10,7 +10,7 @@ from m2m_rt.fem.coil_from_file import coil_from_file
 from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
 from m2m_rt.fem.coils import DEMO_COIL_NAME, CoilDipoles, coil_sha256, demo_coil
 
-NAMED: dict[str, Callable[[], CoilDipoles]] = {
+NAMED_COILS: dict[str, Callable[[], CoilDipoles]] = {
     DEMO_COIL_NAME: demo_coil,
     "round": round_coil,
     "double-cone": double_cone_coil,
@@ -30,13 +30,13 @@ def named_coil(name: str) -> CoilDipoles:
     DataError
         If the file is damaged or holds what is not supported.
     """
-    if name in NAMED:
-        return NAMED[name]()
+    if name in NAMED_COILS:
+        return NAMED_COILS[name]()
     path = Path(name)
     if path.suffix.lower() in {".ccd", ".tcd"}:
         return coil_from_file(read_coil(path))
     raise ConfigError(
-        "--coil", repr(name), f"{', '.join(NAMED)}, or a .ccd or .tcd file"
+        "--coil", repr(name), f"{', '.join(NAMED_COILS)}, or a .ccd or .tcd file"
     )
 
 
@@ -50,7 +50,7 @@ def coil_of_table(table: EfieldTable, folder: Path) -> CoilDipoles:
     """
     expected = table.provenance.coil_sha256
     files = [path for kind in COIL_FILES for path in sorted(folder.glob(kind))]
-    for name in (*NAMED, *map(str, files)):
+    for name in (*NAMED_COILS, *map(str, files)):
         coil = named_coil(name)
         if coil_sha256(coil) == expected:
             return coil

@@ -31,7 +31,7 @@ class OpenMeans:
     client: "Client | None"
 
     def blocks(self, model: HeadModel, setup: TableSetup, sizes: BlockSizes) -> Blocks:
-        """Return where and how a model's blocks are solved."""
+        """Return where and how the blocks of a head's model are solved."""
         if self.client is None:
             return Blocks(SerialPool(model), self.work, sizes)
         recipe = ModelRecipe.of(model, setup.roi.points_mm)

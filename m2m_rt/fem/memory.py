@@ -56,8 +56,9 @@ def fixed_bytes(size: ProblemSize) -> float:
     factor: float = FACTOR_BYTES * float(size.n_unknowns) ** (4.0 / 3.0)
     model: float = BYTES_PER_TET * size.n_tets + factor
     fields = 8.0 * 3 * size.n_roi * (2 * size.n_training_poses + 2 * size.n_modes)
-    reference = REFERENCE_BYTES_PER_TET * size.n_tets if size.has_reference else 0.0
-    return PROCESS_BYTES + model + max(fields, reference)
+    finer = BYTES_PER_TET + REFERENCE_BYTES_PER_TET if size.has_reference else 0.0
+    # The factor is given back before the finer mesh is made.
+    return PROCESS_BYTES + max(model + fields, finer * size.n_tets)
 
 
 def edges_bytes(size: ProblemSize, n_edges: int) -> float:

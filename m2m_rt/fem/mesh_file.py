@@ -1,5 +1,6 @@
 """Keeps head meshes: one small HDF5 file each, checked by its hash."""
 
+import secrets
 from pathlib import Path
 
 import h5py
@@ -15,7 +16,8 @@ def write_mesh(mesh: HeadMesh, path: Path) -> str:
     """Write a mesh and return its hash; a crash leaves no half file under the name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sha256 = mesh_sha256(mesh)
-    unfinished = path.with_suffix(".part")
+    # Of its own name: several processes may mesh one head at a time.
+    unfinished = path.with_suffix(f".part-{secrets.token_hex(8)}")
     with h5py.File(unfinished, "w") as file:
         file.attrs["format"] = MESH_FORMAT
         file.attrs["frame"] = "head"

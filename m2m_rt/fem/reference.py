@@ -1,21 +1,22 @@
 """A table's finite elements against a solution on a finer mesh."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from m2m_rt.efield import EfieldTable
 from m2m_rt.fem.adaptive import zone_elements
-from m2m_rt.fem.check import held_out_poses
+from m2m_rt.fem.check import rel_l2
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
+from m2m_rt.fem.focus import compared_rows, in_focus
 from m2m_rt.fem.mesh import HeadMesh
 from m2m_rt.fem.recover import field_at_roi
 from m2m_rt.fem.refine import near_points, refine
 from m2m_rt.fem.tissues import conductivities
 from m2m_rt.fem.twolevel import TwoLevelSolver
-from m2m_rt.units import F64
+from m2m_rt.units import F64, I64
 
 REFINED_MM = 3.0
 """All tetrahedra nearer than this to an ROI point are cut into eight."""
@@ -34,17 +35,39 @@ class ReferenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """Finer elements, and where they are fine."""
+
+    model: HeadModel
+    rows: I64
+    """Of the table's ROI points, those that it answers for."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceErrors:
     """How far the table's own finite elements are from a finer mesh's. Fractions."""
 
-    rel_l2: F64
-    """(n_poses,)"""
+    rows: I64
+    """Of the table's ROI points, those compared: n of them."""
 
-    pointwise: F64
-    """(n_poses, n_roi)"""
+    away: F64
+    """(n_poses, n): |own − finer|, V/m per A/µs."""
+
+    size: F64
+    """(n_poses, n): |finer|."""
 
     peak_rel_error: F64
     """(n_poses,): of the largest |E|, absolute."""
+
+    @property
+    def rel_l2(self) -> F64:
+        """By pose (n_poses,)."""
+        return rel_l2(self.away, self.size)
+
+    @property
+    def pointwise(self) -> F64:
+        """By pose and point (n_poses, n)."""
+        return self.away / self.size
 
     @property
     def remaining_rel_l2(self) -> float:
@@ -53,42 +76,44 @@ class ReferenceErrors:
 
 
 def reference_errors(
-    model: HeadModel,
-    roi_points_mm: F64,
+    own: F64,
+    reference: Reference,
     coil: CoilDipoles,
     poses: F64,
     progress: Callable[[float], None] = lambda _: None,
 ) -> ReferenceErrors:
-    """Solve at poses (n, 4, 4) on the mesh and on one with half the edges at the ROI.
+    """Solve at poses (n, 4, 4) on a mesh with half the edges at the ROI, and compare.
 
-    Takes a minute or more a pose, and about 6 GB.
+    Half a minute or more a pose, and about 6 GB.
+
+    Parameters
+    ----------
+    own
+        Shape (n, n_roi, 3): the fields that are to be judged.
     """
-    finer = reference_model(model.mesh, roi_points_mm)
-    rel_l2, pointwise, peaks = [], [], []
+    aways, sizes, peaks = [], [], []
     for k, pose in enumerate(poses):
-        own = direct_fields(model, coil, pose[np.newaxis])[0]
-        finest = direct_fields(finer, coil, pose[np.newaxis])[0]
-        away = np.linalg.norm(own - finest, axis=1)
-        size = np.linalg.norm(finest, axis=1)
-        rel_l2.append(np.linalg.norm(away) / np.linalg.norm(size))
-        pointwise.append(away / size)
-        peaks.append(abs(np.linalg.norm(own, axis=1).max() / size.max() - 1.0))
+        field = own[k, reference.rows]
+        finest = direct_fields(reference.model, coil, pose[np.newaxis])[0]
+        aways.append(np.linalg.norm(field - finest, axis=1))
+        sizes.append(np.linalg.norm(finest, axis=1))
+        peaks.append(abs(np.linalg.norm(field, axis=1).max() / sizes[-1].max() - 1.0))
         progress((k + 1) / len(poses))
-    return ReferenceErrors(np.array(rel_l2), np.array(pointwise), np.array(peaks))
+    found = (np.array(each) for each in (aways, sizes, peaks))
+    return ReferenceErrors(reference.rows, *found)
 
 
-def with_fem_error(
-    table: EfieldTable,
-    model: HeadModel,
-    coil: CoilDipoles,
-    settings: ReferenceSettings,
-    progress: Callable[[float], None] = lambda _: None,
-) -> EfieldTable:
-    """Return the table with its finite elements' median error at random poses."""
-    rng = np.random.default_rng(settings.seed)
-    poses = held_out_poses(table, settings.n_poses, rng)
-    found = reference_errors(model, table.roi.points_mm, coil, poses, progress)
-    return replace(table, fem_rel_error=float(np.median(found.rel_l2)))
+def fem_error(table: EfieldTable, found: ReferenceErrors) -> float:
+    """Return the median error over poses of a table's elements, in its focus."""
+    points_mm = table.roi.points_mm[found.rows]
+    near = in_focus(points_mm, table.region.planned_head_from_coil[:3, 3])
+    return float(np.median(rel_l2(found.away[:, near], found.size[:, near])))
+
+
+def reference_of(mesh: HeadMesh, roi_points_mm: F64, centre_mm: F64) -> Reference:
+    """Return elements finer than a table's, around the points to compare."""
+    rows = compared_rows(roi_points_mm, centre_mm)
+    return Reference(reference_model(mesh, roi_points_mm[rows]), rows)
 
 
 def reference_model(mesh: HeadMesh, roi_points_mm: F64) -> HeadModel:

@@ -1,28 +1,49 @@
-"""A table built stage by stage, each kept as soon as it is done."""
+"""Tables built stage by stage, each kept as soon as it is done.
 
+What depends on the head alone, its mesh and the fields of the source modes, is made
+once and serves every coil.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from m2m_rt.efield import EfieldTable, Uncertainty
+from m2m_rt.efield import EfieldTable
+from m2m_rt.fem.blocks import Blocks
 from m2m_rt.fem.bound import bounded_by_blocks
-from m2m_rt.fem.build import BuildSettings, BuiltTable, Report, TableSetup, tabulate
+from m2m_rt.fem.build import (
+    BuildSettings,
+    BuiltTable,
+    Report,
+    SolvedModes,
+    TableSetup,
+    solve_modes,
+    table_of_modes,
+)
 from m2m_rt.fem.cache import kept_mesh
+from m2m_rt.fem.check import held_out_poses
 from m2m_rt.fem.coils import demo_coil
-from m2m_rt.fem.direct import HeadModel, head_model
+from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
+from m2m_rt.fem.focus import in_focus
 from m2m_rt.fem.means import BuildMeans, OpenMeans, problem_size
-from m2m_rt.fem.memory import BlockSizes, blocks_within, stated_gb
+from m2m_rt.fem.memory import blocks_within, stated_gb
 from m2m_rt.fem.mesh import HeadMesh
-from m2m_rt.fem.reference import with_fem_error
+from m2m_rt.fem.reference import (
+    Reference,
+    fem_error,
+    reference_errors,
+    reference_of,
+)
 from m2m_rt.fem.region_mesh import region_mesh
-from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M
 from m2m_rt.fem.uncertainty import (
-    CONDUCTIVITY_CHANGE,
     DEMO_COIL_ERROR,
     UNKNOWN_COIL_ERROR,
-    estimate_uncertainty,
+    conductivity_errors,
+    uncertainty_of,
 )
-from m2m_rt.fem.work_folder import Arrays, kept
+from m2m_rt.fem.work_folder import WorkFolder, kept
+from m2m_rt.units import F64
 
 
 def build_from_setup(
@@ -32,7 +53,7 @@ def build_from_setup(
     report: Report,
     means: BuildMeans | None = None,
 ) -> BuiltTable:
-    """Return the table with its bound and errors, and the mesh it was solved on.
+    """Return the table of one coil with its bound and errors, and its mesh.
 
     Parameters
     ----------
@@ -44,95 +65,200 @@ def build_from_setup(
     ConfigError
         If it cannot be done with these means.
     """
-    means = means or BuildMeans()
-    # The adapted mesh is larger still: refuse before it is made if the base is too big.
-    blocks_within(means.max_memory_gb, problem_size(setup, base, settings))
-    with means.opened(setup, base, settings) as opened:
-        stages = _Stages(setup, base, settings, report, opened)
-        mesh = stages.mesh()
-        size = problem_size(setup, mesh, settings)
-        sizes = blocks_within(means.max_memory_gb, size)
-        report(f"assembly (up to {stated_gb(size, sizes):.1f} GB)", 0.0)
-        table = stages.solved_table(
-            head_model(mesh, setup.roi.points_mm, order=settings.element_order), sizes
-        )
-        table = replace(table, uncertainty=stages.uncertainty())
-        kept_work = None if means.cache is None else opened.work
-    return BuiltTable(table, mesh, kept_work)
+    whole = HeadBuild(setup, base, settings, report)
+    return build_for_coils(whole, [setup], means)[0]
 
 
 @dataclass(frozen=True, slots=True)
-class _Stages:
-    """The stages of one build, in the order of its methods."""
+class HeadBuild:
+    """One head's part of a build, and how to build."""
 
-    setup: TableSetup
+    head: TableSetup
+    """What it is about; its coil and region say only where mesh, sources and sensors
+    are finest."""
+
     base: HeadMesh
     settings: BuildSettings
     report: Report
-    means: OpenMeans
+    is_adapted: bool = False
+    """The base is a mesh that was adapted to the region before."""
 
-    def mesh(self) -> HeadMesh:
+    @property
+    def order(self) -> int:
+        """Of the elements."""
+        return self.settings.element_order
+
+    def mesh(self, work: WorkFolder) -> HeadMesh:
         """Return the mesh to solve on."""
-        if self.settings.element_order == 1:
+        if self.order == 1 or self.is_adapted:
             return self.base
-        return kept_mesh(self.means.work.folder / "adapted.h5", self._adapted)
-
-    def solved_table(self, model: HeadModel, sizes: BlockSizes) -> EfieldTable:
-        """Return the table with its bound and its mesh's error."""
-        blocks = self.means.blocks(model, self.setup, sizes)
-        table = tabulate(self.setup, model, self.settings, self.report, blocks)
-        table = bounded_by_blocks(
-            table,
-            self.setup.coil,
-            self.settings.bound,
-            blocks,
-            lambda part: self.report("direct solves", part),
-        )
-        if self.settings.element_order == 1:
-            return table
-        (error,) = kept(
-            self.means.work, ("reference",), lambda: self._fem_error(table, model)
-        )
-        return replace(table, fem_rel_error=float(error))
-
-    def uncertainty(self) -> Uncertainty:
-        """Return what neither bound nor mesh error covers."""
-        is_demo = self.setup.coil.name == demo_coil().name
-        coil_error = DEMO_COIL_ERROR if is_demo else UNKNOWN_COIL_ERROR
-        (errors,) = kept(self.means.work, ("conductivities",), self._conductivities)
-        names = [tissue.name.lower() for tissue in CONDUCTIVITIES_S_PER_M]
-        return Uncertainty(
-            conductivity_change=CONDUCTIVITY_CHANGE,
-            conductivity_rel_error=dict(zip(names, errors.tolist(), strict=True)),
-            coil_rel_error=coil_error[0],
-            coil_source=coil_error[1],
-        )
+        return kept_mesh(work.folder / "adapted.h5", self._adapted)
 
     def _adapted(self) -> HeadMesh:
+        self.report("finer mesh", 0.0)
+        points_mm = self.head.roi.points_mm
+        centre_mm = self.head.region.planned_head_from_coil[:3, 3]
         return region_mesh(
             self.base,
-            self.setup.roi.points_mm,
-            self.setup.coil,
-            self.setup.region,
+            points_mm[in_focus(points_mm, centre_mm)],
+            self.head.coil,
+            self.head.region,
             lambda part: self.report("finer mesh", part),
         )
 
-    def _fem_error(self, table: EfieldTable, model: HeadModel) -> Arrays:
-        measured = with_fem_error(
+
+def build_for_coils(
+    build: HeadBuild, coils: Sequence[TableSetup], means: BuildMeans | None = None
+) -> list[BuiltTable]:
+    """Return a table a coil over one head, its modes solved once.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be done with these means.
+    """
+    means = means or BuildMeans()
+    head, settings = build.head, build.settings
+    # The adapted mesh is larger still: refuse before it is made if the base is too big.
+    blocks_within(means.max_memory_gb, problem_size(head, build.base, settings))
+    with means.opened(head, build.base, settings) as opened:
+        mesh = build.mesh(opened.work)
+        stages = [_coil_stages(build, setup, opened, len(coils)) for setup in coils]
+        tables = _bounded_tables(build, mesh, stages, opened, means.max_memory_gb)
+        if build.order > 1:
+            tables = _with_fem_errors(build, mesh, stages, tables)
+        tables = _with_uncertainty(build, stages, tables)
+        kept_work = None if means.cache is None else opened.work
+    return [BuiltTable(table, mesh, kept_work) for table in tables]
+
+
+def _bounded_tables(
+    build: HeadBuild,
+    mesh: HeadMesh,
+    stages: "list[_CoilStages]",
+    opened: OpenMeans,
+    max_memory_gb: float | None,
+) -> list[EfieldTable]:
+    """Return the tables with their bounds; the mesh's factor is gone afterwards."""
+    size = problem_size(build.head, mesh, build.settings)
+    sizes = blocks_within(max_memory_gb, size)
+    build.report(f"assembly (up to {stated_gb(size, sizes):.1f} GB)", 0.0)
+    model = head_model(mesh, build.head.roi.points_mm, order=build.order)
+    blocks = opened.blocks(model, build.head, sizes)
+    solved = solve_modes(build.head, model, build.settings, build.report, blocks)
+    tables = [each.bounded_table(solved, blocks) for each in stages]
+    if build.order > 1:
+        for each, table in zip(stages, tables, strict=True):
+            each.keep_own_fields(table, model)
+    return tables
+
+
+@dataclass(frozen=True, slots=True)
+class _CoilStages:
+    """What is done for one coil; steps are named for it where there are several."""
+
+    setup: TableSetup
+    settings: BuildSettings
+    report: Report
+    work: WorkFolder
+
+    def bounded_table(self, solved: SolvedModes, blocks: Blocks) -> EfieldTable:
+        """Return the table with its bound."""
+        table = table_of_modes(
+            self.setup, solved, self.settings, self.report, self.work
+        )
+        return bounded_by_blocks(
             table,
-            model,
             self.setup.coil,
-            self.settings.reference,
+            self.settings.bound,
+            replace(blocks, work=self.work),
+            lambda part: self.report("direct solves", part),
+        )
+
+    def keep_own_fields(self, table: EfieldTable, model: HeadModel) -> None:
+        """Keep the table's own elements' fields at the poses of the reference."""
+        poses = self._reference_poses(table)
+
+        def solved() -> tuple[F64]:
+            return (direct_fields(model, self.setup.coil, poses),)
+
+        kept(self.work, ("own-fields",), solved)
+
+    def fem_error(self, table: EfieldTable, reference: Reference) -> F64:
+        """Return how far these fields are from finer elements', shape ()."""
+        found = reference_errors(
+            self.work.view("own-fields"),
+            reference,
+            self.setup.coil,
+            self._reference_poses(table),
             lambda part: self.report("reference", part),
         )
-        return (np.array(measured.fem_rel_error),)
+        return np.array(fem_error(table, found))
 
-    def _conductivities(self) -> Arrays:
-        self.report("conductivities", 0.0)
-        found = estimate_uncertainty(
-            head_model(self.base, self.setup.roi.points_mm),
-            self.setup.coil,
-            self.setup.region.planned_head_from_coil,
-            progress=lambda part: self.report("conductivities", part),
+    def _reference_poses(self, table: EfieldTable) -> F64:
+        settings = self.settings.reference
+        rng = np.random.default_rng(settings.seed)
+        return held_out_poses(table, settings.n_poses, rng)
+
+
+def _coil_stages(
+    build: HeadBuild, setup: TableSetup, opened: OpenMeans, n_coils: int
+) -> _CoilStages:
+    def named(step: str, done: float) -> None:
+        build.report(f"{step}, {setup.coil.name}", done)
+
+    report = build.report if n_coils == 1 else named
+    work = opened.work.part("coil", setup, build.settings)
+    return _CoilStages(setup, build.settings, report, work)
+
+
+def _with_fem_errors(
+    build: HeadBuild,
+    mesh: HeadMesh,
+    stages: list[_CoilStages],
+    tables: list[EfieldTable],
+) -> list[EfieldTable]:
+    """Return the tables with the error of their mesh; the finer one is made once."""
+    missing = [s.work.read("reference") is None for s in stages]
+    if any(missing):
+        stages[missing.index(True)].report("reference", 0.0)
+        centre_mm = build.head.region.planned_head_from_coil[:3, 3]
+        reference = reference_of(mesh, build.head.roi.points_mm, centre_mm)
+        for each, table, is_missing in zip(stages, tables, missing, strict=True):
+            if is_missing:
+                each.work.write("reference", each.fem_error(table, reference))
+    return [
+        replace(table, fem_rel_error=float(each.work.view("reference")))
+        for each, table in zip(stages, tables, strict=True)
+    ]
+
+
+def _with_uncertainty(
+    build: HeadBuild, stages: list[_CoilStages], tables: list[EfieldTable]
+) -> list[EfieldTable]:
+    """Return the tables with what neither bound nor mesh error covers."""
+    missing = [s for s in stages if s.work.read("conductivities") is None]
+    if missing:
+        build.report("conductivities", 0.0)
+        points_mm = build.head.roi.points_mm
+        errors = conductivity_errors(
+            head_model(build.base, points_mm),
+            [(s.setup.coil, s.setup.region.planned_head_from_coil) for s in missing],
+            lambda part: build.report("conductivities", part),
         )
-        return (np.array(list(found.conductivity_rel_error.values())),)
+        for each, found in zip(missing, errors, strict=True):
+            each.work.write("conductivities", found)
+    return [
+        replace(
+            table,
+            uncertainty=uncertainty_of(
+                each.work.view("conductivities"), _coil_error(each.setup)
+            ),
+        )
+        for each, table in zip(stages, tables, strict=True)
+    ]
+
+
+def _coil_error(setup: TableSetup) -> tuple[float, str]:
+    is_demo = setup.coil.name == demo_coil().name
+    return DEMO_COIL_ERROR if is_demo else UNKNOWN_COIL_ERROR

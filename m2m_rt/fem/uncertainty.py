@@ -1,15 +1,16 @@
 """What a table's field would change by if conductivities or the coil were others."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from m2m_rt.efield import Uncertainty
 from m2m_rt.fem.coils import CoilDipoles
-from m2m_rt.fem.direct import HeadModel, direct_fields
+from m2m_rt.fem.direct import HeadModel
 from m2m_rt.fem.solve import make_solver
+from m2m_rt.fem.sources import coil_edge_integrals
 from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M, Tissue
 from m2m_rt.units import F64
 
@@ -45,19 +46,45 @@ def estimate_uncertainty(
     coil_error
         Relative error of the coil's B, and where the figure comes from.
     """
-    pose = planned_head_from_coil[np.newaxis]
-    reference = direct_fields(model, coil, pose)
-    changes: dict[str, float] = {}
+    (changes,) = conductivity_errors(model, [(coil, planned_head_from_coil)], progress)
+    return uncertainty_of(changes, coil_error)
+
+
+def conductivity_errors(
+    model: HeadModel,
+    coils: Sequence[tuple[CoilDipoles, F64]],
+    progress: Callable[[float], None] = lambda _: None,
+) -> F64:
+    """Return the larger change (n_coils, n_tissues) of each coil's field at its pose.
+
+    Each change of a conductivity is factorised once for all coils.
+    """
+    nodes_mm, edges = model.mesh.nodes_mm, model.elements.edges
+    integrals = np.column_stack(
+        [
+            coil_edge_integrals(coil, pose, nodes_mm=nodes_mm, edges=edges)
+            for coil, pose in coils
+        ]
+    )
+    reference = model.field(integrals)  # (3 · n_roi, n_coils)
+    size = np.linalg.norm(reference, axis=0)
+    errors = np.zeros((len(coils), len(CONDUCTIVITIES_S_PER_M)))
     cases = list(_cases())
     for k, (tissue, factor) in enumerate(cases):
-        field = direct_fields(_changed(model, tissue, factor), coil, pose)
-        change = np.linalg.norm(field - reference) / np.linalg.norm(reference)
-        name = tissue.name.lower()
-        changes[name] = max(float(change), changes.get(name, 0.0))
+        away = _changed(model, tissue, factor).field(integrals) - reference
+        column = list(CONDUCTIVITIES_S_PER_M).index(tissue)
+        change = np.linalg.norm(away, axis=0) / size
+        errors[:, column] = np.maximum(errors[:, column], change)
         progress((k + 1) / len(cases))
+    return errors
+
+
+def uncertainty_of(changes: F64, coil_error: tuple[float, str]) -> Uncertainty:
+    """Return the uncertainty of changes by tissue and a coil's error."""
+    names = [tissue.name.lower() for tissue in CONDUCTIVITIES_S_PER_M]
     return Uncertainty(
         conductivity_change=CONDUCTIVITY_CHANGE,
-        conductivity_rel_error=changes,
+        conductivity_rel_error=dict(zip(names, changes.tolist(), strict=True)),
         coil_rel_error=coil_error[0],
         coil_source=coil_error[1],
     )

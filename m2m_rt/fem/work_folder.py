@@ -35,6 +35,13 @@ class WorkFolder:
     key: str
     """Of the inputs and the code that the blocks follow from."""
 
+    def part(self, name: str, *inputs: object) -> "WorkFolder":
+        """Return the folder in this one of a part that follows from further inputs."""
+        key = hashlib.sha256(f"{self.key} {inputs_sha256(*inputs)}".encode())
+        return WorkFolder(
+            self.folder / f"{name}-{key.hexdigest()[:16]}", key.hexdigest()
+        )
+
     def read(self, name: str) -> F64 | None:
         """Return a block, or None where there is no whole one of this key."""
         try:

@@ -6,6 +6,7 @@ from m2m_rt.geometry.coil_conventions import (
     head_from_coil_simnibs,
     matrix_from_brainsight,
     matrix_from_euler_sxyz,
+    matrix_in_convention,
     visor2_fault,
 )
 from m2m_rt.geometry.image_spaces import (
@@ -15,15 +16,25 @@ from m2m_rt.geometry.image_spaces import (
     scanner_from_surface,
     surface_from_voxel,
 )
+from m2m_rt.geometry.navigator_space import (
+    MM_PER_UNIT,
+    OTHER_FRAMES,
+    NavigatorSpace,
+    head_from_coil_of_navigator,
+    likely_conventions,
+    matrix_of_navigator,
+)
 from m2m_rt.geometry.physical_checks import (
     HeadExpectation,
     PhysicalFault,
     PoseFinding,
     field_findings,
-    likely_conventions,
+    handle_findings,
+    placement_findings,
     pose_findings,
     recording_findings,
 )
+from m2m_rt.geometry.pose_causes import probable_cause
 from m2m_rt.geometry.registration import (
     PointNoise,
     PointPairs,
@@ -48,8 +59,10 @@ from m2m_rt.geometry.registration_rivals import (
 )
 from m2m_rt.geometry.rigid import (
     RIGID_TOLERANCE,
+    Rows,
     inverse,
     matrix_from_quaternion,
+    matrix_rows,
     quaternion_from_matrix,
     rigid_fault,
     rotation_angle_deg,
@@ -57,6 +70,8 @@ from m2m_rt.geometry.rigid import (
 )
 
 __all__ = [
+    "MM_PER_UNIT",
+    "OTHER_FRAMES",
     "RAS_FROM_LPS",
     "RIGID_TOLERANCE",
     "UNIT_FACTORS",
@@ -64,6 +79,7 @@ __all__ = [
     "Finding",
     "HeadExpectation",
     "InvesaliusImage",
+    "NavigatorSpace",
     "PhysicalFault",
     "PointNoise",
     "PointPairs",
@@ -73,9 +89,12 @@ __all__ = [
     "RegistrationRefused",
     "RegistrationSettings",
     "RigidFit",
+    "Rows",
     "field_findings",
     "fit_rigid",
+    "handle_findings",
     "head_from_coil_of_invesalius",
+    "head_from_coil_of_navigator",
     "head_from_coil_simnibs",
     "inverse",
     "left_out_errors_mm",
@@ -83,8 +102,13 @@ __all__ = [
     "matrix_from_brainsight",
     "matrix_from_euler_sxyz",
     "matrix_from_quaternion",
+    "matrix_in_convention",
+    "matrix_of_navigator",
+    "matrix_rows",
+    "placement_findings",
     "point_noise",
     "pose_findings",
+    "probable_cause",
     "quaternion_from_matrix",
     "recording_findings",
     "register_points",

@@ -91,10 +91,28 @@ def head_from_coil_simnibs(matrix: F64, convention: CoilConvention) -> F64 | Non
         raise DataError(f"coil pose of {convention}: {fault}")
     if convention in _LOCALITE and np.array_equal(matrix, _Z_FROM_X):
         return None
-    is_lps = convention is CoilConvention.LOCALITE_LPS
-    in_ras = RAS_FROM_LPS @ matrix if is_lps else matrix
+    in_ras = RAS_FROM_LPS @ matrix if is_lps(convention) else matrix
     converted: F64 = in_ras @ _COIL_FROM_SIMNIBS[convention]
     return converted
+
+
+def matrix_in_convention(head_from_coil: F64, convention: CoilConvention) -> F64:
+    """Return what a program sends of a pose: `head_from_coil_simnibs` undone.
+
+    Parameters
+    ----------
+    head_from_coil
+        (4, 4), SimNIBS convention, mm, RAS.
+    convention
+        The program's.
+    """
+    matrix: F64 = head_from_coil @ _COIL_FROM_SIMNIBS[convention].T  # a rotation
+    return RAS_FROM_LPS @ matrix if is_lps(convention) else matrix
+
+
+def is_lps(convention: CoilConvention) -> bool:
+    """Return whether a program's world is LPS: x to the left, y to the back."""
+    return convention is CoilConvention.LOCALITE_LPS
 
 
 def head_from_coil_of_invesalius(coordinates: F64, image: InvesaliusImage) -> F64:

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 import numpy as np
 
-from m2m_rt.geometry.coil_conventions import CoilConvention, head_from_coil_simnibs
 from m2m_rt.geometry.registration_limits import UNIT_FACTORS
 from m2m_rt.geometry.rigid import rigid_fault
 from m2m_rt.units import F64
@@ -31,6 +31,9 @@ class PhysicalFault(StrEnum):
 
     TOO_FAR = "too_far"
     INSIDE_HEAD = "inside_head"
+    WRONG_SIDE = "wrong_side"
+    """Over the other hemisphere than planned, or the other half of the head."""
+
     FACES_AWAY = "faces_away"
     """The z axis points out of the head: Brainsight's and NaviNIBS' axes, or a coil
     upside down."""
@@ -46,6 +49,10 @@ class PhysicalFault(StrEnum):
 
     FIELD_REVERSED = "field_reversed"
     """E under the coil points against the direction that the session states."""
+
+
+ACROSS_MM = 25.0
+"""Farther than this from the middle a place is clearly on one side of the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,13 @@ class HeadExpectation:
     """Coil centre to head centre; nearer it would be inside."""
 
     max_distance_mm: float = 180.0
+    near_distance_mm: float = inf
+    """Only nearer to the head's centre do side and directions count: a coil that was
+    put down may face anywhere."""
+
+    planned_centre_mm: F64 | None = None
+    """(3,): where the coil's centre is meant to be, roughly. None: anywhere."""
+
     max_tilt_deg: float = 60.0
     """Of z from the direction to the head's centre."""
 
@@ -94,11 +108,39 @@ def pose_findings(
     if fault is not None:
         expected = "a rotation and a shift in mm"
         return (_finding(PhysicalFault.NOT_RIGID, fault, expected),)
+    return placement_findings(head_from_coil, head)
+
+
+def placement_findings(
+    head_from_coil: F64, head: HeadExpectation
+) -> tuple[PoseFinding, ...]:
+    """Return the same of a pose that is known to be rigid."""
+    centre_mm = head_from_coil[:3, 3]
+    findings = tuple(_distance_findings(centre_mm, head))
+    if np.linalg.norm(centre_mm - head.centre_mm) > head.near_distance_mm:
+        return findings
     return (
-        *_distance_findings(head_from_coil[:3, 3], head),
+        *findings,
+        *_side_findings(centre_mm, head),
         *_facing_findings(head_from_coil, head),
-        *_handle_findings(head_from_coil[:3, 1], head),
+        *handle_findings(head_from_coil, head),
     )
+
+
+def handle_findings(
+    head_from_coil: F64, head: HeadExpectation
+) -> tuple[PoseFinding, ...]:
+    """Return whether a rigid pose's handle points elsewhere than it is meant to."""
+    if head.handle_prolongation is None:
+        return ()
+    angle_deg = _angle(_cosine(head_from_coil[:3, 1], head.handle_prolongation))
+    if angle_deg <= head.max_handle_deg:
+        return ()
+    is_reversed = angle_deg >= 180.0 - head.max_handle_deg
+    sideways = PhysicalFault.HANDLE_SIDEWAYS
+    fault = PhysicalFault.HANDLE_REVERSED if is_reversed else sideways
+    found = f"y axis {angle_deg:.0f}° from the handle's prolongation as it is meant"
+    return (_finding(fault, found, f"at most {head.max_handle_deg:g}°"),)
 
 
 def field_findings(
@@ -132,37 +174,34 @@ def recording_findings(
     )
 
 
-def likely_conventions(
-    matrix: F64, head: HeadExpectation
-) -> tuple[CoilConvention, ...]:
-    """Return the conventions in which a navigator's matrix would be without fault.
-
-    For a message to the person who sets up the rig; never to choose one: systems with
-    the same axes pass together.
-    """
-    return tuple(
-        convention
-        for convention in CoilConvention
-        if rigid_fault(matrix) is None
-        and (pose := head_from_coil_simnibs(matrix, convention)) is not None
-        and not pose_findings(pose, head)
-    )
-
-
 def _distance_findings(centre_mm: F64, head: HeadExpectation) -> Iterator[PoseFinding]:
     low, high = head.min_distance_mm, head.max_distance_mm
     expected = f"{low:g} to {high:g} mm from the head's centre"
     distance_mm = float(np.linalg.norm(centre_mm - head.centre_mm))
     if low <= distance_mm <= high:
         return
+    nearest = min(high, head.near_distance_mm)
     for unit, factor in UNIT_FACTORS.items():
-        if low <= np.linalg.norm(centre_mm * factor - head.centre_mm) <= high:
+        if low <= np.linalg.norm(centre_mm * factor - head.centre_mm) <= nearest:
             found = f"{np.linalg.norm(centre_mm):.4g} from the origin, like {unit}"
             yield _finding(PhysicalFault.WRONG_UNIT, found, expected)
             return
     is_far = distance_mm > high
     fault = PhysicalFault.TOO_FAR if is_far else PhysicalFault.INSIDE_HEAD
     yield _finding(fault, f"{distance_mm:.0f} mm", expected)
+
+
+def _side_findings(centre_mm: F64, head: HeadExpectation) -> Iterator[PoseFinding]:
+    if head.planned_centre_mm is None:
+        return
+    planned, here = head.planned_centre_mm - head.centre_mm, centre_mm - head.centre_mm
+    angle_deg = _angle(_cosine(planned, here))
+    if planned[0] * here[0] < 0 and min(abs(planned[0]), abs(here[0])) > ACROSS_MM:
+        found, expected = ("right", "left") if here[0] > 0 else ("left", "right")
+        yield _finding(PhysicalFault.WRONG_SIDE, f"over the {found}", f"the {expected}")
+    elif angle_deg > 90.0:
+        found = f"{angle_deg:.0f}° around the head from the planned place"
+        yield _finding(PhysicalFault.WRONG_SIDE, found, "at most 90°")
 
 
 def _facing_findings(
@@ -176,19 +215,6 @@ def _facing_findings(
     fault = PhysicalFault.FACES_AWAY if away else PhysicalFault.FACES_SIDEWAYS
     found = f"z axis {tilt_deg:.0f}° from the direction to the head's centre"
     yield _finding(fault, found, f"at most {head.max_tilt_deg:g}°")
-
-
-def _handle_findings(y_axis: F64, head: HeadExpectation) -> Iterator[PoseFinding]:
-    if head.handle_prolongation is None:
-        return
-    angle_deg = _angle(_cosine(y_axis, head.handle_prolongation))
-    if angle_deg <= head.max_handle_deg:
-        return
-    is_reversed = angle_deg >= 180.0 - head.max_handle_deg
-    sideways = PhysicalFault.HANDLE_SIDEWAYS
-    fault = PhysicalFault.HANDLE_REVERSED if is_reversed else sideways
-    found = f"y axis {angle_deg:.0f}° from the stated prolongation"
-    yield _finding(fault, found, f"at most {head.max_handle_deg:g}°")
 
 
 def _cosine(a: F64, b: F64) -> float:

@@ -31,6 +31,22 @@ def rigid_fault(a_from_b: F64, *, tolerance: float = RIGID_TOLERANCE) -> str | N
     return "reflection" if np.linalg.det(rotation) < 0 else None
 
 
+Row = tuple[float, float, float, float]
+Rows = tuple[Row, Row, Row, Row]
+"""A 4×4 matrix as plain numbers, for messages and files."""
+
+
+def matrix_rows(matrix: F64) -> Rows:
+    """Return a 4×4 matrix as rows of plain numbers."""
+    first, second, third, last = map(_row, matrix)
+    return first, second, third, last
+
+
+def _row(row: F64) -> Row:
+    a, b, c, d = map(float, row)
+    return a, b, c, d
+
+
 def inverse(a_from_b: F64) -> F64:
     """Return `b_from_a` of a rigid transform, exactly rigid again."""
     b_from_a = np.eye(4)

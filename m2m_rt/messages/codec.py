@@ -24,7 +24,9 @@ from m2m_rt.messages.schema import (
     ModelPromoted,
     Prediction,
     PredictionEcho,
+    PromotionRefused,
     PulseFired,
+    ResponseMapMade,
     SessionEvent,
     StimulatorState,
     StreamGap,
@@ -51,8 +53,10 @@ AnyMessage = (
     | CoilPose
     | PredictionEcho
     | Prediction
+    | ResponseMapMade
     | Trial
     | ModelPromoted
+    | PromotionRefused
     | FitJudged
     | SessionEvent
     | Health

@@ -154,6 +154,32 @@ class Prediction(Message, frozen=True, tag="prediction.v1"):
         )
 
 
+class ResponseMapMade(Message, frozen=True, tag="response_map.v1"):
+    """What muscles would answer at candidate poses; `t_ns` is when it was whole.
+
+    Made anew after every change of belief, between predictions.
+    """
+
+    head_from_coil: Array
+    """(n, 4, 4) float32, SimNIBS convention, mm."""
+
+    intensity_pct_mso: PctMso
+    """The same for all."""
+
+    mean_log10_uv: Array
+    """(n, n_muscles) float32, in the rig's order of muscles."""
+
+    sd_log10_uv: Array
+    """(n, n_muscles) float32: of one pulse's answer."""
+
+    presence: Array
+    """(n, n_muscles) float32: P(MEP ≥ 50 µV)."""
+
+    model_hash: str
+    posterior_seq: int
+    """Number of updates in the posterior that made it."""
+
+
 class Trial(Message, frozen=True, tag="trial.v1"):
     """One pulse, what was predicted before it and what came; `t_ns` is the pulse's.
 
@@ -191,6 +217,21 @@ class ModelPromoted(Message, frozen=True, tag="model_promoted.v1"):
     parent_hash: str
     generation: int
     """0 is the shipped model."""
+
+    reason: str
+
+
+class PromotionRefused(Message, frozen=True, tag="promotion_refused.v1"):
+    """The predicting side did not take a promoted model; the one before stays."""
+
+    model_hash: str
+    """The one that is not used."""
+
+    generation: int
+    """Of the promotion."""
+
+    kept_hash: str
+    """The model that is in use."""
 
     reason: str
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from m2m_rt.adapters.model_sums import write_sums
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor, read_shipped_model
 from m2m_rt.learning import first_posterior, predict
 from m2m_rt.model import (
@@ -66,6 +67,7 @@ def write_bundle(folder: Path, shipment: Shipment) -> ModelManifest:
     (folder / manifest.onnx_file).write_bytes(shipment.model_bytes)
     (folder / manifest.golden_file).write_bytes(golden_bytes)
     (folder / "manifest.toml").write_bytes(msgspec.toml.encode(manifest))
+    write_sums(folder)
     read_shipped_model(folder)
     return manifest
 

@@ -77,6 +77,15 @@ class PaperData:
         return self.pulses.relative_efield
 
 
+def poses_rng(seed: int) -> np.random.Generator:
+    """Return what draws the poses that all subjects of a study share.
+
+    Its key is that of the first tuning subject of the same seed, whom no study of this
+    design has; no subject is drawn from it.
+    """
+    return subject_rng(seed, SeedStream.TUNING)
+
+
 def draw_paper_pulses(
     head: HeadField, design: PaperDesign, rng: np.random.Generator
 ) -> PaperPulses:

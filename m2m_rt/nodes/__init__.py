@@ -2,7 +2,9 @@
 
 from m2m_rt.nodes.acquire import AcquireNode
 from m2m_rt.nodes.acquire_settings import AcquireSettings
+from m2m_rt.nodes.candidates import CandidateFields, look_up
 from m2m_rt.nodes.pose import PoseNode
+from m2m_rt.nodes.pose_registration import PoseRegistration
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
 from m2m_rt.nodes.predict import PredictNode
 from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
@@ -11,12 +13,15 @@ from m2m_rt.nodes.train import TrainNode, TrainSettings
 __all__ = [
     "AcquireNode",
     "AcquireSettings",
+    "CandidateFields",
     "PoseFault",
     "PoseNode",
+    "PoseRegistration",
     "PoseSettings",
     "PredictFault",
     "PredictNode",
     "PredictSettings",
     "TrainNode",
     "TrainSettings",
+    "look_up",
 ]

@@ -11,13 +11,16 @@ from m2m_rt.errors import DataError, ModelRefused
 from m2m_rt.learning import (
     LastLayerPrior,
     Posterior,
+    ResponseMap,
     first_posterior,
     learn,
     predict,
     predict_mean,
     rebuild,
+    response_map,
 )
 from m2m_rt.model import FLOOR_UV, relative_efield
+from m2m_rt.nodes.candidates import look_up
 from m2m_rt.ports import ModelLibrary, Predictor
 from m2m_rt.units import F32, F64, Bools
 
@@ -141,6 +144,15 @@ class Forecaster:
             p95=_floats(predicted.quantile(0.95)),
             prior=_floats(predict_mean(self._before, shipped)),
         )
+
+    def candidate_features(self, head_from_coil: F64, intensity_pct_rmt: float) -> F32:
+        """Return features (n, n_features) of poses (n, 4, 4), of the model in use."""
+        fields = look_up(self._lookup, head_from_coil)
+        return fields.features(self._predictor, intensity_pct_rmt)
+
+    def answers_at(self, features: F32) -> ResponseMap:
+        """Return the answers expected at features (n, n_features)."""
+        return response_map(self._posterior, features)
 
     def learn(self, answer: Answer) -> None:
         """Take one more answer into the posterior."""

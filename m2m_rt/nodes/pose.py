@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from m2m_rt.geometry import matrix_from_quaternion, rigid_fault
+from m2m_rt.geometry import PhysicalFault, Rows
 from m2m_rt.messages import (
     ClockOffset,
     CoilPose,
@@ -18,22 +18,41 @@ from m2m_rt.messages import (
     pack_f64,
     unpack_f64,
 )
+from m2m_rt.nodes.pose_reading import PoseReading, ReadPose
+from m2m_rt.nodes.pose_registration import PoseRegistration
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
-from m2m_rt.units import F64, NS_PER_MS, NS_PER_S, RigNs, duration_ns
+from m2m_rt.units import NS_PER_MS, NS_PER_S, RigNs, duration_ns
 
 STREAM = "pose"
+_IN_HEAD = PoseRegistration()  # already as they are wanted
 _SILENCE_TIMER = "pose_silent"
 _LARGEST_OFFSET_S = 4e9  # a Unix epoch against a clock that starts at boot is 2e9
-_LARGEST_ENTRY = 2.0  # of a rotation; keeps squares of garbage from overflowing
 _NO_POSE = pack_f64(np.zeros((4, 4)))
 
 
 class PoseNode:
     """One `CoilPose` for every pose received, and one when they stop coming."""
 
-    def __init__(self, settings: PoseSettings) -> None:
-        """Wait for the first pose."""
+    def __init__(
+        self,
+        settings: PoseSettings,
+        registration: PoseRegistration = _IN_HEAD,
+        planned_head_from_coil: Rows | None = None,
+    ) -> None:
+        """Wait for the first pose.
+
+        Parameters
+        ----------
+        settings
+            Limits on the stream.
+        registration
+            What the stream's poses are.
+        planned_head_from_coil
+            About where the coil is to be: tells where the head is. None: poses are not
+            judged against it.
+        """
         self._settings = settings
+        self._reading = PoseReading(settings, registration, planned_head_from_coil)
         self._max_age_ns = duration_ns(ms=settings.max_age_ms)
         self._max_ahead_ns = duration_ns(ms=settings.max_ahead_ms)
         self._silent_ns = duration_ns(ms=settings.silent_after_ms)
@@ -44,6 +63,7 @@ class PoseNode:
         self._is_silent = False  # the gap has been said
         self._is_timed = False
         self._still = _Stillness(settings.frozen_after_s)
+        self._doubts = _Doubts(settings.wrong_poses)
 
     def step(self, now_ns: RigNs, message: Message) -> Sequence[Message]:
         """Take one message; return what follows from it."""
@@ -52,7 +72,9 @@ class PoseNode:
     def _answers(self, now_ns: RigNs, message: Message) -> Iterator[Message]:
         match message:
             case PoseReceived():
-                yield self._coil_pose(now_ns, message)
+                read = self._reading.read(unpack_f64(message.values))
+                yield self._coil_pose(now_ns, message, read)
+                yield from self._say_doubt(now_ns, read)
                 self._arrived_ns, self._is_silent = now_ns, False
             case LinkChanged(stream="pose"):
                 yield from self._link(now_ns, message)
@@ -62,16 +84,22 @@ class PoseNode:
                 yield from self._look_for_silence(now_ns)
         yield from self._wind_timer(now_ns)
 
-    def _coil_pose(self, now_ns: RigNs, received: PoseReceived) -> CoilPose:
+    def _coil_pose(
+        self, now_ns: RigNs, received: PoseReceived, read: ReadPose
+    ) -> CoilPose:
         t_ns = RigNs(received.t_ns + self._offset_ns)
-        fault = _stamp_fault(received) or self._time_fault(now_ns, t_ns)
-        values = unpack_f64(received.values)
+        time_fault = _stamp_fault(received) or self._time_fault(now_ns, t_ns)
         is_still = self._still.lasts(now_ns, received.values.data)
-        head_from_coil, shape_fault = _matrix(values, self._settings)
-        fault = shape_fault or fault or (PoseFault.FROZEN if is_still else None)
+        fault = read.fault or time_fault or (PoseFault.FROZEN if is_still else None)
         if fault is not None:
             return _invalid(t_ns, fault)
-        return CoilPose(t_ns=t_ns, head_from_coil=pack_f64(head_from_coil), valid=True)
+        head_from_coil = pack_f64(read.head_from_coil)
+        return CoilPose(t_ns=t_ns, head_from_coil=head_from_coil, valid=True)
+
+    def _say_doubt(self, now_ns: RigNs, read: ReadPose) -> Iterator[StreamGap]:
+        doubt = self._doubts.lasting(read)
+        if doubt is not None:
+            yield StreamGap(t_ns=now_ns, stream=STREAM, n_lost=0, reason=doubt)
 
     def _time_fault(self, now_ns: RigNs, t_ns: RigNs) -> PoseFault | None:
         if t_ns > now_ns + self._max_ahead_ns:
@@ -141,47 +169,39 @@ class _Stillness:
         return self._limit_ns is not None and now_ns - self._since_ns > self._limit_ns
 
 
+class _Doubts:
+    """Says once what is wrong with pose after pose, until as many are right again.
+
+    Poses in which the coil is not seen, or not at the head, count for neither.
+    """
+
+    def __init__(self, n_in_a_row: int) -> None:
+        self._limit = n_in_a_row
+        self._n_wrong = 0
+        self._n_right = 0
+        self._is_said = False
+
+    def lasting(self, read: ReadPose) -> str | None:
+        """Take the next pose; return what is to be said, if anything is."""
+        if read.is_held:
+            self._n_wrong, self._n_right = 0, self._n_right + 1
+            self._is_said &= self._n_right < self._limit
+        if read.doubt is None:
+            return None
+        self._n_wrong, self._n_right = self._n_wrong + 1, 0
+        if self._is_said or self._n_wrong < self._limit:
+            return None
+        self._is_said = True
+        return f"{self._n_wrong} poses in a row: {read.doubt()}"
+
+
 def _stamp_fault(received: PoseReceived) -> PoseFault | None:
     """Return a fault where the time is that of receipt, for want of a stamp."""
     off_ns = abs(received.device_s * NS_PER_S - received.t_ns)
     return None if off_ns <= NS_PER_MS else PoseFault.NO_STAMP  # NaN is not
 
 
-def _matrix(values: F64, settings: PoseSettings) -> tuple[F64, PoseFault | None]:
-    """Return the pose as (4, 4), and why it is not one."""
-    fault = _number_fault(values, settings)
-    if fault is not None:
-        return values, fault
-    if len(values) == 7:
-        head_from_coil = matrix_from_quaternion(values[:3], values[3:])
-    else:
-        head_from_coil = values.reshape(4, 4)
-    if np.abs(head_from_coil[:3, :3]).max() > _LARGEST_ENTRY:
-        return head_from_coil, PoseFault.NOT_RIGID
-    if rigid_fault(head_from_coil) is not None:
-        return head_from_coil, PoseFault.NOT_RIGID
-    if np.abs(head_from_coil[:3, 3]).max() > settings.max_distance_mm:
-        return head_from_coil, PoseFault.OUT_OF_RANGE
-    return head_from_coil, None
-
-
-def _number_fault(values: F64, settings: PoseSettings) -> PoseFault | None:
-    if values.shape not in {(7,), (16,)}:
-        return PoseFault.WRONG_SHAPE
-    if np.any(np.isnan(values)):
-        return PoseFault.NOT_TRACKED
-    if not np.all(np.isfinite(values)):
-        return PoseFault.NOT_FINITE
-    if len(values) == 16:
-        return None
-    if np.abs(values[3:]).max() > _LARGEST_ENTRY:
-        return PoseFault.QUATERNION_NOT_UNIT
-    deviation = abs(float(np.linalg.norm(values[3:])) - 1.0)
-    is_unit = deviation <= settings.quaternion_tolerance
-    return None if is_unit else PoseFault.QUATERNION_NOT_UNIT
-
-
-def _invalid(t_ns: RigNs, fault: PoseFault) -> CoilPose:
+def _invalid(t_ns: RigNs, fault: PoseFault | PhysicalFault) -> CoilPose:
     return CoilPose(t_ns=t_ns, head_from_coil=_NO_POSE, valid=False, reason=fault.value)
 
 

@@ -1,5 +1,9 @@
-"""When a pose may be used, and the words for why it may not."""
+"""When a pose may be used, and the words for why it may not.
 
+Poses that are physically wrong have a `geometry.PhysicalFault` as their reason.
+"""
+
+import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -18,9 +22,6 @@ class PoseFault(StrEnum):
     """Neither 7 nor 16 numbers."""
 
     QUATERNION_NOT_UNIT = "quaternion_not_unit"
-    NOT_RIGID = "not_rigid"
-    """Shear, scale, reflection, or a last row that is not 0 0 0 1."""
-
     OUT_OF_RANGE = "out_of_range"
     """Farther from the head than a navigator sees."""
 
@@ -72,3 +73,38 @@ class PoseSettings(
 
     max_distance_mm: Annotated[float, Meta(gt=0)] = 1000.0
     """From the head frame's origin."""
+
+    max_head_distance_mm: Annotated[float, Meta(gt=0)] = 400.0
+    """From the middle of the head; a coil farther off is not at this head at all."""
+
+    near_head_distance_mm: Annotated[float, Meta(gt=0)] = 150.0
+    """From the middle of the head: nearer, about 5 cm from the scalp, the coil is held
+    to the head, so that its side and directions must be right."""
+
+    min_head_distance_mm: Annotated[float, Meta(gt=0)] = 50.0
+    """From the middle of the head; a coil nearer would be inside."""
+
+    max_tilt_deg: Annotated[float, Meta(gt=0, lt=90)] = 60.0
+    """Of the z axis from the direction to the middle of the head."""
+
+    handle_prolongation: tuple[float, float, float] | None = None
+    """Roughly where the y axis points, head frame, such as [0, 1, 0] for a handle that
+    points backwards: held to. None: any direction is valid, but one against the table's
+    planned pose is said."""
+
+    wrong_poses: Annotated[int, Meta(gt=0)] = 100
+    """So many poses in a row that are physically wrong are said, once, with the
+    probable cause."""
+
+    def __post_init__(self) -> None:
+        """Refuse distances out of order, and a handle that points nowhere."""
+        least_mm, near_mm = self.min_head_distance_mm, self.near_head_distance_mm
+        if not least_mm < near_mm <= self.max_head_distance_mm:
+            raise ValueError(
+                "min_head_distance_mm < near_head_distance_mm ≤ max_head_distance_mm "
+                f"must hold, found {least_mm:g}, {near_mm:g}, "
+                f"{self.max_head_distance_mm:g}"
+            )
+        handle = self.handle_prolongation
+        if handle is not None and not 1e-6 < math.hypot(*handle) < math.inf:
+            raise ValueError(f"handle_prolongation has no direction: {list(handle)}")

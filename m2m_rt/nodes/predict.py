@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.errors import ModelRefused
 from m2m_rt.messages import (
@@ -11,6 +13,7 @@ from m2m_rt.messages import (
     ModelPromoted,
     Prediction,
     PredictionEcho,
+    PromotionRefused,
     PulseFired,
     SessionEvent,
     SessionEventKind,
@@ -22,20 +25,26 @@ from m2m_rt.messages import (
     unpack_f64,
 )
 from m2m_rt.nodes.forecast import Forecast, Forecaster, Stimulus
+from m2m_rt.nodes.map_slices import MapSlices
 from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
 from m2m_rt.nodes.prediction_book import AtEdge, PredictionBook
 from m2m_rt.nodes.trials import TrialBook
 from m2m_rt.ports import ModelLibrary
-from m2m_rt.units import RigNs, duration_ns
+from m2m_rt.units import F64, RigNs, duration_ns
 
 
 class PredictNode:
     """One prediction for every pose; one trial for every pulse."""
 
     def __init__(
-        self, settings: PredictSettings, lookup: EfieldLookup, library: ModelLibrary
+        self,
+        settings: PredictSettings,
+        lookup: EfieldLookup,
+        library: ModelLibrary,
+        *,
+        map_poses: F64 | None = None,
     ) -> None:
-        """Begin with the shipped model.
+        """Begin with the shipped model; map these poses (n, 4, 4) between predictions.
 
         Raises
         ------
@@ -55,6 +64,8 @@ class PredictNode:
             n_kept=settings.n_kept, max_pose_age_ns=self._max_pose_age_ns
         )
         self._trials = TrialBook(self._forecaster.n_muscles)
+        poses = np.empty((0, 4, 4)) if map_poses is None else map_poses
+        self._map = MapSlices(poses, rmt_pct_mso=settings.rmt_pct_mso)
         self._n_kept = settings.n_kept
         self._pulses: dict[tuple[int, RigNs], AtEdge] = {}
         self._echo_filling = b""
@@ -91,6 +102,8 @@ class PredictNode:
         yield prediction
         if prediction.valid and not self._echo_filling:
             self._echo_filling = _filling(prediction)
+        # Last: the prediction has left before the next slice of the map begins.
+        yield from self._map.step(self._forecaster, pose.t_ns)
 
     def _prediction(
         self, now_ns: RigNs, pose: CoilPose, intensity: float | None
@@ -159,8 +172,13 @@ class PredictNode:
             self._forecaster.switch(promoted.model_hash)
         except ModelRefused as err:
             # The last good model stays; every prediction names the one it is from.
-            reason = f"generation {promoted.generation} not used: {err}"
-            yield StreamGap(t_ns=now_ns, stream="model", n_lost=0, reason=reason)
+            yield PromotionRefused(
+                t_ns=now_ns,
+                model_hash=promoted.model_hash,
+                generation=promoted.generation,
+                kept_hash=self._forecaster.model_hash,
+                reason=str(err),
+            )
 
     def _mark_last_bad(self) -> Iterable[Trial]:
         trial = self._trials.mark_last_bad()

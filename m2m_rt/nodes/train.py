@@ -13,6 +13,7 @@ from m2m_rt.messages import (
     FitRequest,
     Message,
     ModelPromoted,
+    PromotionRefused,
     SessionEvent,
     SessionEventKind,
     Trial,
@@ -43,7 +44,10 @@ class TrainSettings(
 
 
 class TrainNode:
-    """One fit at a time; the newest promoted model is the parent of the next."""
+    """One fit at a time; the newest promoted model is the parent of the next.
+
+    A promoted model that predictd refuses is taken out of the line of parents.
+    """
 
     def __init__(self, settings: TrainSettings) -> None:
         """Begin with the shipped model and no trials."""
@@ -66,6 +70,9 @@ class TrainNode:
                 return self._finish(now_ns, message)
             case SessionEvent(kind=SessionEventKind.ROLL_BACK):
                 return self._roll_back(now_ns)
+            case PromotionRefused():
+                self._take_back(message)
+                return ()
             case _:
                 return ()
 
@@ -122,7 +129,7 @@ class TrainNode:
         if fit.model_hash is None:
             return f"no candidate: {fit.error or 'no reason given'}"
         if asked.parent_hash != self._lineage[-1]:
-            return "its parent was rolled back"
+            return "its parent is no longer in use"
         if self._is_better(fit):
             return None
         return (
@@ -144,6 +151,17 @@ class TrainNode:
         if len(self._lineage) > 1:
             bad_hash = self._lineage.pop()
             yield self._use(now_ns, self._lineage[-1], bad_hash, "rolled back")
+
+    def _take_back(self, refused: PromotionRefused) -> None:
+        """Let the model that is in use be the parent, not the one that was refused."""
+        if refused.model_hash == refused.kept_hash:
+            return
+        kept = [one for one in self._lineage if one != refused.model_hash]
+        # A later promotion may be on its way, and is then what will be in use.
+        is_newest = refused.generation == self._generation
+        if not kept or (is_newest and kept[-1] != refused.kept_hash):
+            kept.append(refused.kept_hash)
+        self._lineage = kept
 
     def _use(
         self, now_ns: RigNs, model_hash: str, parent_hash: str, reason: str

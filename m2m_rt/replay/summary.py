@@ -10,6 +10,7 @@ from m2m_rt.adapters.mcap_reader import Flaw, LogEnd, LogEntry, LogReader
 from m2m_rt.messages import (
     Message,
     ModelPromoted,
+    PromotionRefused,
     SessionEvent,
     SessionEventKind,
     StreamGap,
@@ -45,6 +46,9 @@ class SessionSummary:
     """By index, each in its highest revision."""
 
     models: list[ModelPromoted] = field(default_factory=list)
+    refused: list[PromotionRefused] = field(default_factory=list)
+    """Of the models, those that were not taken into use."""
+
     words: list[SessionEvent] = field(default_factory=list)
     gaps: list[StreamGap] = field(default_factory=list)
     _numbers: SequenceCheck = field(default_factory=SequenceCheck)
@@ -125,6 +129,8 @@ def _keep(summary: SessionSummary, message: Message) -> None:
                 summary.trials[index] = message
         case ModelPromoted():
             summary.models.append(message)
+        case PromotionRefused():
+            summary.refused.append(message)
         case SessionEvent(kind=kind) if kind in SAID:
             summary.words.append(message)
         case StreamGap():

@@ -1,12 +1,7 @@
 """The virtual lab: subject, coil, navigator and stimulator behind the same ports."""
 
-from m2m_rt.sim.design import (
-    CoilPlacement,
-    DesignSettings,
-    PlannedPulse,
-    demo_design,
-    place_coil,
-)
+from m2m_rt.efield import CoilPlacement, place_coil
+from m2m_rt.sim.design import DesignSettings, PlannedPulse, demo_design
 from m2m_rt.sim.foci import FociSubject, draw_foci_subject
 from m2m_rt.sim.lab import LabPlan, plan_lab
 from m2m_rt.sim.lab_log import LabLog, PulseGiven, read_lab_log

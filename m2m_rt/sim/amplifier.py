@@ -19,8 +19,8 @@ from m2m_rt.adapters.lsl_outlets import (
     stimulator_outlet,
 )
 from m2m_rt.errors import DataError
+from m2m_rt.geometry import matrix_rows
 from m2m_rt.sim.emg_signal import EmgSignal
-from m2m_rt.sim.lab import matrix_rows
 from m2m_rt.sim.lab_control import run_lab_process, say
 from m2m_rt.sim.lab_log import LabLogWriter, LabStarted, LabStopped, PulseGiven
 from m2m_rt.sim.lab_settings import (

@@ -7,11 +7,11 @@ import numpy as np
 
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.efield import EfieldLookup
+from m2m_rt.geometry import matrix_rows
 from m2m_rt.sim.design import DesignSettings, demo_design
 from m2m_rt.sim.lab_settings import LabPulse, LabSettings, LabStream, lab_rng
 from m2m_rt.sim.stimulation import cortex_of, demo_subject
 from m2m_rt.sim.subject import measure_rmt_pct_mso
-from m2m_rt.units import F64
 
 LEAST_WINDING_MM = 6.0
 """Of the nearest winding to the scalp: the region's 4.5 mm and room for the jitter."""
@@ -73,11 +73,6 @@ def plan_lab(
         didt_at_100_pct_mso_a_per_us=didt_at_100_pct_mso_a_per_us,
     )
     return LabPlan(settings, float(rmt_pct_mso))
-
-
-def matrix_rows(matrix: F64) -> tuple[tuple[float, float, float, float], ...]:
-    """Return a 4×4 matrix as rows of plain numbers, for messages and files."""
-    return tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in matrix)
 
 
 def _dial(wanted_pct_mso: float) -> float:

@@ -11,6 +11,7 @@ from msgspec import Meta
 from m2m_rt.adapters.stream_name import StreamName
 from m2m_rt.errors import ConfigError
 from m2m_rt.model import MUSCLES
+from m2m_rt.nodes import PoseRegistration
 
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
@@ -126,6 +127,9 @@ class LabSettings(
 
     interval_s: tuple[float, float] = (LEAST_INTERVAL_S, 3.5)
     """Least and largest time between pulses."""
+
+    navigator: PoseRegistration = PoseRegistration()
+    """How its poses are to be read; as it stands: head frame, mm, SimNIBS."""
 
     nastiness: Nastiness = Nastiness()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pylsl
 
 from m2m_rt.adapters.lsl_outlets import pose_outlet
-from m2m_rt.geometry import quaternion_from_matrix
+from m2m_rt.geometry import matrix_of_navigator, quaternion_from_matrix
 from m2m_rt.sim.lab_control import run_lab_process, say
 from m2m_rt.sim.lab_settings import POSE_STREAM, LabSettings
 from m2m_rt.sim.navigator import PoseTimeline
@@ -34,7 +34,10 @@ class Navigator:
         self._finish_s = float(schedule.pulse_s[-1]) + FINISH_AFTER_S
         self._n_pulses = len(settings.pulses)
         self._poses = PoseTimeline(settings, schedule)
-        self._outlet = pose_outlet(POSE_STREAM, pose_hz=settings.pose_hz)
+        self._space = settings.navigator.space
+        self._outlet = pose_outlet(
+            POSE_STREAM, pose_hz=settings.pose_hz, declared=settings.navigator.declared
+        )
         self._start_s = pylsl.local_clock() - BEFORE_START_S
         self._next_s = pylsl.local_clock()
         self._has_finished = False
@@ -59,8 +62,8 @@ class Navigator:
         if not self._poses.is_tracked(since_start_s):
             return NOT_TRACKED
         head_from_coil = self._poses.pose_at(since_start_s)
-        turn = quaternion_from_matrix(head_from_coil)
-        return np.concatenate((head_from_coil[:3, 3], turn))
+        sent = matrix_of_navigator(head_from_coil, self._space)
+        return np.concatenate((sent[:3, 3], quaternion_from_matrix(sent)))
 
 
 @contextmanager

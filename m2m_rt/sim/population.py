@@ -31,8 +31,8 @@ class SeedStream(enum.IntEnum):
     DEMO = 1
     TRAINING = 2
     EVALUATION = 3
-    DESIGN = 4
-    """Poses and splits that the subjects of a study share."""
+    TUNING = 4
+    """Settings of studies are chosen on these."""
 
 
 @dataclass(frozen=True, slots=True)

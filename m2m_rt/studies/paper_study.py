@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from m2m_rt.nets.paper_data import PaperData, draw_paper_pulses, record
+from m2m_rt.nets.paper_data import PaperData, draw_paper_pulses, poses_rng, record
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.sim import SeedStream, subject_rng
 from m2m_rt.studies.paper_networks import EncoderBank
@@ -52,9 +52,7 @@ def plan_study(
     head: HeadField, plan: StudyPlan, rivals: tuple[System, ...], cache: Path | None
 ) -> Study:
     """Draw the recording's poses and make room for what will be stored."""
-    pulses = draw_paper_pulses(
-        head, plan.design, subject_rng(plan.seed, SeedStream.DESIGN)
-    )
+    pulses = draw_paper_pulses(head, plan.design, poses_rng(plan.seed))
     bank = EncoderBank(head, pulses, plan.settings, plan.seed, cache)
     return Study(plan, head, rivals, bank, OutcomeStore(cache))
 

@@ -18,6 +18,7 @@ from m2m_rt.nets.paper_data import (
     PaperDesign,
     PaperPulses,
     draw_paper_pulses,
+    poses_rng,
     record,
 )
 from m2m_rt.nets.sessions import HeadField, Progress
@@ -101,8 +102,7 @@ def score_rivals(
     head: HeadField, plan: RivalsPlan, systems: tuple[System, ...], progress: Progress
 ) -> Iterator[Scored]:
     """Give the scores of every system, and of the ceiling, on every question."""
-    rng = subject_rng(plan.seed, SeedStream.DESIGN)
-    pulses = draw_paper_pulses(head, plan.design, rng)
+    pulses = draw_paper_pulses(head, plan.design, poses_rng(plan.seed))
     questions = _questions(head, plan, pulses)
     people = [
         (simulator, subject)

@@ -18,14 +18,22 @@ def test_streams_lists_what_is_there_and_what_a_rig_file_would_take(
     pose = LabStream(
         name="cli-nav", type="CoilPose", labels=POSE_CHANNELS[7], fs_hz=50.0
     ).open()
+    declared = {"frame": "mri", "unit": "mm", "convention": "navinibs"}
+    mri = LabStream(
+        name="cli-mri", type="CoilPose", labels=POSE_CHANNELS[7], desc=declared
+    ).open()
     assert cli.main(["streams", "--wait-s", "1"]) == 0
     said = capsys.readouterr().out
     assert "cli-amp (type 'EMG', source_id 'cli-amp'" in said
     assert "FDI [uV] TRIG [uV]" in said
     assert "but: pose.stream: <frame> of cli-nav: found none, expected 'head'" in said
+    needs = "frame mri unit mm convention navinibs"
+    assert f"needs: a rig's [pose.registration] with {needs}" in said
+    assert "# m2m register FIDUCIALS --convention navinibs --unit mm" in said
     assert 'trigger_channel = "TRIG"' in said
     assert emg is not None
     assert pose is not None
+    assert mri is not None
 
 
 RIG = """

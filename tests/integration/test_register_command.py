@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from m2m_rt.app.cli import main
-from m2m_rt.geometry import inverse, matrix_from_quaternion, transform_points
+from m2m_rt.app.config import read_rig
+from m2m_rt.app.config_path import config_path
+from m2m_rt.errors import ConfigError
+from m2m_rt.geometry import (
+    inverse,
+    matrix_from_quaternion,
+    matrix_rows,
+    transform_points,
+)
 
 HEAD_MM = {
     "nasion": (2.0, 95.0, 0.0),
@@ -58,6 +66,72 @@ def test_points_are_registered_drawn_and_written(
     found = np.array(section["head_from_navigator"])
     np.testing.assert_allclose(found, HEAD_FROM_NAVIGATOR, atol=8.0)  # at the origin
     np.testing.assert_allclose(found, figures["head_from_navigator"], atol=1e-8)
+
+
+def rig_with(section: str, path: Path) -> Path:
+    """Write the demo's rig file with what `m2m register` printed at its end."""
+    path.write_text(config_path("rig.demo.toml").read_text("utf-8") + section)
+    return path
+
+
+@pytest.mark.parametrize("frame", ["navigator", "mri", "tracker"])
+def test_a_rig_file_takes_what_is_printed_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], frame: str
+) -> None:
+    header = HEADER.replace("navigator", frame)
+    csv = write_csv(tmp_path / "points.csv", navigator_mm(1.0), header=header)
+    asked = ["register", str(csv), "--convention", "localite-lps", "--unit", "m"]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    registration = read_rig(rig_with(printed, tmp_path / "rig.toml")).pose.registration
+    assert registration.declared == {
+        "frame": frame,
+        "unit": "m",
+        "convention": "localite-lps",
+    }
+    assert f"frame {frame}, convention localite-lps, unit m" in printed.replace(
+        "\n# ", " "
+    )
+    assert registration.points == tuple(HEAD_MM)
+    assert max(registration.residual_mm) < 5.0
+    section = tomllib.loads(printed)["pose"]["registration"]
+    assert matrix_rows(registration.space.head_from_frame) == tuple(
+        map(tuple, section[f"head_from_{frame}"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "said"),
+    [
+        ("head_from_navigator", "head_from_robot", "unknown field `head_from_robot`"),
+        ('"simnibs"', '"sinmibs"', "Invalid enum value 'sinmibs'"),
+        ('unit = "mm"', 'unit = "cm"', "Invalid enum value 'cm'"),
+        ("    [0.0, 0.0, 0.0, 1.0]", "    [0.0, 0.0, 1.0, 1.0]", "last row is not"),
+        ("    [0.0, 0.0, 0.0, 1.0],\n", "", "Expected `array` of length 4"),
+    ],
+)
+def test_a_registration_that_was_changed_is_refused_with_its_place(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    was: str,
+    becomes: str,
+    said: str,
+) -> None:
+    main(["register", str(write_csv(tmp_path / "points.csv", navigator_mm(1.0)))])
+    printed = capsys.readouterr().out
+    assert was in printed
+    rig = rig_with(printed.replace(was, becomes), tmp_path / "rig.toml")
+    with pytest.raises(ConfigError, match=f"rig.toml: pose.registration.*{said}"):
+        read_rig(rig)
+
+
+@pytest.mark.parametrize("option", ["--convention", "--unit"])
+def test_words_that_no_stream_may_declare_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    csv = write_csv(tmp_path / "points.csv", navigator_mm(1.0))
+    assert main(["register", str(csv), option, "furlong"]) == 2
+    assert f"{option}: found 'furlong', expected one of" in capsys.readouterr().err
 
 
 def test_toml_says_the_same_as_csv(

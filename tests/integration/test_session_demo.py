@@ -13,7 +13,7 @@ import pytest
 
 from m2m_rt.adapters.mcap_reader import LogReader
 from m2m_rt.app.cli import main
-from m2m_rt.messages import EmgReceived, decode
+from m2m_rt.messages import EmgReceived, ResponseMapMade, decode
 from tests.support.sessions import Command, messages, trials
 
 N_PULSES = 6
@@ -115,6 +115,13 @@ def test_the_session_folder_is_complete(demo: Demo) -> None:
     for named in ("table_hash", "model_hash", "protocol_hash", "code_hash", "numpy"):
         assert f"{named} = " in settings
     assert messages(demo.root, "health/acquired")[-1].state == "stopped"
+
+
+def test_response_maps_follow_what_is_learnt(demo: Demo) -> None:
+    made = messages(demo.root, "response_map/predictd")
+    beliefs = [one.posterior_seq for one in made if isinstance(one, ResponseMapMade)]
+    assert beliefs == sorted(set(beliefs))
+    assert beliefs[-1] >= N_PULSES // 2
 
 
 def test_every_deciding_daemon_is_reproduced_byte_for_byte(demo: Demo) -> None:

@@ -9,7 +9,8 @@ import pytest
 from m2m_rt.adapters.msh_file import MshMesh
 from m2m_rt.adapters.msh_write import MshForm, write_msh
 from m2m_rt.app.cli import main
-from m2m_rt.app.table_build import BuildRequest, roi_of, target_of
+from m2m_rt.app.table_build import roi_of
+from m2m_rt.app.table_request import BuildRequest, target_of
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
     HeadMesh,
@@ -47,10 +48,10 @@ def mesh(subject: Path) -> HeadMesh:
 def request_for(folder: Path, **changes: object) -> BuildRequest:
     base = BuildRequest(
         head=str(folder),
-        coil="round",
+        coils=("round",),
         roi="box",
         target_mm=target_of(TARGET),
-        folder=folder,
+        out=folder,
         cache=folder,
     )
     return replace(base, **changes)  # type: ignore[arg-type] # fields of a test's choice
@@ -67,6 +68,7 @@ def test_build_writes_a_job_for_simnibs_from_a_subject_folder_and_a_users_coil(
         assert str(file["head"]).endswith("ball.msh")
         assert file["mode_am2"].shape[1] == len(file["source_mm"])
         assert len(file["roi_mm"]) > 100
+        assert file["coil0_head_from_coil"].shape == (140, 4, 4)
 
 
 @pytest.mark.parametrize(

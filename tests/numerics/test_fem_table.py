@@ -1,6 +1,6 @@
 """The whole way from a mesh to a table, on a layered ball and on the shipped table."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,14 @@ from m2m_rt.fem import (
     head_model,
     held_out_poses,
     mesh_sha256,
+    mode_layers,
     read_mesh,
     tabulate,
     write_mesh,
 )
+from m2m_rt.fem.chain import ChainParts, chain_errors
 from m2m_rt.fem.mesh import outer_boundary
+from m2m_rt.fem.modes import Layer
 from m2m_rt.fem.plan import PLANNED_WINDING_MM, plan_region
 from m2m_rt.fem.surfaces import grid_around, signed_distance
 
@@ -52,6 +55,7 @@ SMALL = BuildSettings(
 class Built:
     table: EfieldTable
     model: HeadModel
+    setup: TableSetup
 
 
 def roi_in_shell() -> RegionOfInterest:
@@ -80,7 +84,33 @@ def built() -> Built:
     roi = roi_in_shell()
     model = head_model(mesh, roi.points_mm)
     setup = TableSetup("ball", "made for a test", COIL, region, roi, scalp)
-    return Built(tabulate(setup, model, SMALL, lambda *_: None), model)
+    return Built(tabulate(setup, model, SMALL, lambda *_: None), model, setup)
+
+
+def test_chain_of_errors_says_which_approximation_brings_how_much(
+    built: Built,
+) -> None:
+    layers = mode_layers(built.setup, built.model.mesh, SMALL)
+    parts = ChainParts(built.model, COIL, layers)
+    poses = held_out_poses(built.table, 2, np.random.default_rng(8))
+    found, direct = chain_errors(built.table, parts, poses, lambda *_: None)
+    whole = check_table(built.table, built.model, COIL, poses)
+    np.testing.assert_allclose(found.table, whole.rel_l2, rtol=1e-6)
+    assert direct.shape == (2, 120, 3)
+    links = (found.source_layer, found.modes, found.reduced_basis)
+    # Errors of independent links add up to the whole, at most all in one direction.
+    assert (sum(links) + found.coil_grid + found.float32 >= 0.99 * found.table).all()
+    assert (found.coil_grid < 1e-3).all()  # 4 mm, trilinear
+    assert (found.float32 < 1e-5).all()
+
+
+def test_chain_of_another_mesh_is_refused(built: Built) -> None:
+    layers = mode_layers(built.setup, built.model.mesh, SMALL)
+    fewer = Layer(*(each[1:] for each in astuple(layers.sensors)))
+    parts = ChainParts(built.model, COIL, replace(layers, sensors=fewer))
+    poses = built.table.region.planned_head_from_coil[np.newaxis]
+    with pytest.raises(DataError, match="sensors"):
+        chain_errors(built.table, parts, poses, lambda *_: None)
 
 
 def test_table_agrees_with_direct_solves_at_poses_it_never_saw(built: Built) -> None:

@@ -8,11 +8,14 @@ from scipy.spatial import cKDTree
 
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.table_path import MESH_FILE, table_path
-from m2m_rt.efield import EfieldLookup
+from m2m_rt.efield import EfieldLookup, draw_pose
 from m2m_rt.fem import read_mesh
 from m2m_rt.fem.mesh import outer_boundary
 from m2m_rt.fem.tissues import Tissue
-from m2m_rt.units import F64
+from m2m_rt.geometry import matrix_rows
+from m2m_rt.messages import CoilPose, PoseReceived, pack_f64
+from m2m_rt.nodes import PoseNode, PoseSettings
+from m2m_rt.units import F64, NS_PER_S, RigNs
 
 PATH = table_path("demo")
 TABLE = read_table(PATH)
@@ -196,3 +199,15 @@ def test_winding_nearer_than_the_sources_by_the_scalps_own_points_is_refused() -
         if away_mm.min() < REGION.min_winding_mm - 0.5:
             assert not LOOKUP.query(pose).valid
             refused += 1
+
+
+def test_what_the_table_answers_the_live_checks_never_refuse() -> None:
+    rng = np.random.default_rng(8)
+    node = PoseNode(PoseSettings(), planned_head_from_coil=matrix_rows(PLANNED))
+    for place in range(300):
+        t_ns = RigNs(NS_PER_S + place)
+        values = pack_f64(draw_pose(REGION, LOOKUP.guard, rng).ravel())
+        received = PoseReceived(t_ns=t_ns, values=values, device_s=t_ns / NS_PER_S)
+        pose, *_ = node.step(t_ns, received)
+        assert isinstance(pose, CoilPose)
+        assert pose.valid, pose.reason

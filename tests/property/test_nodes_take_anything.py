@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from m2m_rt.geometry import CoilConvention, matrix_rows
 from m2m_rt.messages import (
     CoilPose,
     EmgReceived,
@@ -16,6 +17,7 @@ from m2m_rt.messages import (
     MepMeasured,
     Message,
     ModelPromoted,
+    PromotionRefused,
     PulseFired,
     SessionEvent,
     StimulatorReceived,
@@ -30,6 +32,7 @@ from m2m_rt.messages import (
 )
 from m2m_rt.nodes import (
     PoseNode,
+    PoseRegistration,
     PoseSettings,
     TrainNode,
     TrainSettings,
@@ -99,6 +102,8 @@ def likely() -> st.SearchStrategy[Message]:
                 CoilPose,
                 MepMeasured,
                 ModelPromoted,
+                PromotionRefused,
+                PromotionRefused,
                 PulseFired,
                 SessionEvent,
                 StimulatorReceived,
@@ -114,6 +119,14 @@ TRAINING = TrainSettings(
 )
 
 
+PLANNED = matrix_rows(np.diag((1.0, -1.0, -1.0, 1.0)))
+OTHER_FRAME = PoseRegistration(
+    head_from_tracker=matrix_rows(np.eye(4)),
+    convention=CoilConvention.LOCALITE_LPS,
+    unit="m",
+)
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
@@ -121,7 +134,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 NODES: dict[str, Callable[[Path], Node]] = {
     "acquired": lambda _: acquire_node(),
-    "posed": lambda _: PoseNode(PoseSettings()),
+    "posed": lambda _: PoseNode(PoseSettings(wrong_poses=1), OTHER_FRAME, PLANNED),
     "predictd": predict_node,
     "traind": lambda _: TrainNode(TRAINING),
 }

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m2m_rt.geometry import matrix_from_quaternion, rigid_fault
+from m2m_rt.geometry import PhysicalFault, matrix_from_quaternion, rigid_fault
 from m2m_rt.messages import (
     ClockOffset,
     CoilPose,
@@ -102,7 +102,7 @@ def test_garbage_is_never_a_valid_pose(values: list[float]) -> None:
         if len(values) == 7:
             assert math.hypot(*values[3:]) == pytest.approx(1.0, abs=0.011)
     else:
-        assert pose.reason in set(PoseFault)
+        assert pose.reason in {*PoseFault, *PhysicalFault}
         assert not unpack_f64(pose.head_from_coil).any()
 
 
@@ -143,10 +143,10 @@ def test_no_stamp_or_offset_stops_the_node(t_ns: int, offset_s: float) -> None:
         ((*GOOD_7[:3], 0.5, 0.5, 0.5, 0.6), PoseFault.QUATERNION_NOT_UNIT),
         ((0.0,) * 7, PoseFault.QUATERNION_NOT_UNIT),
         (1e6 * np.array(GOOD_7), PoseFault.QUATERNION_NOT_UNIT),
-        ((GOOD @ np.diag((-1.0, 1, 1, 1))).ravel(), PoseFault.NOT_RIGID),
-        ((GOOD @ np.diag((1.01, 1, 1, 1))).ravel(), PoseFault.NOT_RIGID),
-        (GOOD.T.ravel(), PoseFault.NOT_RIGID),
-        ((1e300,) * 16, PoseFault.NOT_RIGID),
+        ((GOOD @ np.diag((-1.0, 1, 1, 1))).ravel(), PhysicalFault.LEFT_HANDED),
+        ((GOOD @ np.diag((1.01, 1, 1, 1))).ravel(), PhysicalFault.NOT_RIGID),
+        (GOOD.T.ravel(), PhysicalFault.NOT_RIGID),
+        ((1e300,) * 16, PhysicalFault.NOT_RIGID),
         ((5000.0, *GOOD_7[1:]), PoseFault.OUT_OF_RANGE),
     ],
 )

@@ -8,9 +8,11 @@ import pytest
 from m2m_rt.adapters.mcap_reader import LogReader
 from m2m_rt.messages import (
     FitFinished,
+    FitRequest,
     Message,
     ModelPromoted,
     Prediction,
+    PromotionRefused,
     SessionEvent,
     SessionEventKind,
     Trace,
@@ -59,13 +61,14 @@ def pulse_with_poses(number: int) -> list[Message]:
 
 
 def session(other_model: str, shipped_model: str) -> list[Message]:
-    """Return eight pulses with a promotion, a roll-back and a pulse marked bad."""
+    """Return eight pulses with promotions, one refused, a roll-back and a bad pulse."""
     inputs = [one for number in range(8) for one in pulse_with_poses(number)]
     between: list[Message] = [
         promoted(2 * PULSE_EVERY_MS - 100, other_model),
         SessionEvent(
             t_ns=at(4 * PULSE_EVERY_MS - 100), kind=SessionEventKind.MARK_LAST_BAD
         ),
+        promoted(5 * PULSE_EVERY_MS - 100, "f" * 64),  # there is no such model
         promoted(6 * PULSE_EVERY_MS - 100, shipped_model),
     ]
     # Stable: MEPs carry their pulse's time and stay behind it.
@@ -101,6 +104,8 @@ def test_prediction_and_learning_replay_byte_for_byte(
     assert report.difference is None
     answers = said(predicted)
     assert sum(isinstance(one, Prediction) and one.valid for one in answers) == 24
+    (refused,) = [one for one in answers if isinstance(one, PromotionRefused)]
+    assert refused.kept_hash not in {"f" * 64, refused.model_hash}
     trials = [one for one in answers if isinstance(one, Trial)]
     assert [(one.trial_index, one.revision) for one in trials] == [
         *((index, 0) for index in range(4)),
@@ -143,11 +148,21 @@ def test_training_replays_byte_for_byte(predicted: Path, tmp_path: Path) -> None
     back = SessionEvent(
         t_ns=RigNs(trials[-1].t_ns + 2), kind=SessionEventKind.ROLL_BACK
     )
-    inputs = sorted([*trials, *fits, back], key=lambda one: one.t_ns)
+    refusal = PromotionRefused(
+        t_ns=RigNs(trials[4].t_ns + 1),
+        model_hash=f"{0:064x}",
+        generation=1,
+        kept_hash="a" * 64,
+        reason="hash",
+    )
+    inputs = sorted([*trials, *fits, refusal, back], key=lambda one: one.t_ns)
     path = record(tmp_path / "traind.mcap", TrainNode(SETTINGS), inputs)
     report = replay_daemon(path, TrainNode(SETTINGS), daemon="traind")
     assert report.difference is None
     assert sum(isinstance(one, ModelPromoted) for one in said(path)) >= 3
+    requests = [one for one in said(path) if isinstance(one, FitRequest)]
+    shipped, first = "a" * 64, f"{1:064x}"
+    assert [one.parent_hash for one in requests] == [shipped, shipped, first]
     other = msgspec.structs.replace(SETTINGS, rng_seed=1)
     difference = replay_daemon(path, TrainNode(other), daemon="traind").difference
     assert difference is not None

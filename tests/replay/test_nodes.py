@@ -10,21 +10,36 @@ from hypothesis import strategies as st
 
 from m2m_rt.adapters.mcap_reader import LogReader
 from m2m_rt.emg import EmgSettings, FilterSettings
+from m2m_rt.geometry import (
+    CoilConvention,
+    NavigatorSpace,
+    matrix_from_euler_sxyz,
+    matrix_of_navigator,
+    matrix_rows,
+)
 from m2m_rt.messages import (
     ClockOffset,
+    CoilPose,
     EmgReceived,
     LinkChanged,
     MarkerReceived,
     Message,
     PoseReceived,
     StimulatorReceived,
+    StreamGap,
     Tick,
     decode,
     pack_f32,
     pack_f64,
     tag_of,
 )
-from m2m_rt.nodes import AcquireNode, AcquireSettings, PoseNode, PoseSettings
+from m2m_rt.nodes import (
+    AcquireNode,
+    AcquireSettings,
+    PoseNode,
+    PoseRegistration,
+    PoseSettings,
+)
 from m2m_rt.replay import Finding, replay_daemon
 from m2m_rt.units import NS_PER_MS, NS_PER_S, RigNs
 from tests.support.messages import messages_of
@@ -58,6 +73,70 @@ def test_the_pose_node_replays_byte_for_byte(
     report = replay_daemon(path, PoseNode(PoseSettings()), daemon="posed")
     assert report.difference is None
     assert report.n_inputs >= len(inputs)
+
+
+MOVED = matrix_from_euler_sxyz(np.array((9.0, -30.0, 4.0)), np.array((20.0, 5.0, 90.0)))
+PLANNED = matrix_from_euler_sxyz(
+    np.array((-50.0, 0.0, 75.0)), np.array((150.0, 5.0, 30))
+)
+
+
+def pose_node(*, moved_mm: float = 0.0, tilt_deg: float = 60.0) -> PoseNode:
+    """Return a node with a registration, and a plan that tells where the head is."""
+    head_from_navigator = MOVED.copy()
+    head_from_navigator[0, 3] += moved_mm
+    return PoseNode(
+        PoseSettings(max_tilt_deg=tilt_deg, wrong_poses=10),
+        PoseRegistration(
+            head_from_navigator=matrix_rows(head_from_navigator),
+            convention=CoilConvention.BRAINSIGHT,
+            unit="m",
+        ),
+        matrix_rows(PLANNED),
+    )
+
+
+@pytest.fixture(scope="module")
+def posed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Record poses that tilt ever more, until they face out of the head."""
+    space = NavigatorSpace(
+        head_from_frame=MOVED, convention=CoilConvention.BRAINSIGHT, mm_per_unit=1000.0
+    )
+    inputs: list[Message] = []
+    for place in range(120):
+        t_ns = RigNs(10**12 + place * 20 * NS_PER_MS)
+        tilt = matrix_from_euler_sxyz(np.zeros(3), np.array((1.5 * place, 0.0, 0.0)))
+        sent = matrix_of_navigator(PLANNED @ tilt, space)
+        values = pack_f64(sent.ravel())
+        received = PoseReceived(t_ns=t_ns, values=values, device_s=t_ns / NS_PER_S)
+        inputs.append(received)
+    path = tmp_path_factory.mktemp("posed") / "posed.mcap"
+    return record(path, pose_node(), inputs)
+
+
+def test_converted_and_judged_poses_replay_byte_for_byte(posed: Path) -> None:
+    assert replay_daemon(posed, pose_node(), daemon="posed").difference is None
+    outputs = [decode(one.frame) for one in LogReader(posed) if one.topic == "out"]
+    reasons = [one.reason for one in outputs if isinstance(one, CoilPose)]
+    assert list(dict.fromkeys(reasons)) == ["", "faces_sideways", "faces_away"]
+    (event,) = [one for one in outputs if isinstance(one, StreamGap) and not one.n_lost]
+    assert event.reason.startswith("10 poses in a row: faces_sideways")
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        (pose_node(moved_mm=1e-9), "head_from_coil"),
+        (pose_node(tilt_deg=59.0), ""),
+    ],
+)
+def test_another_registration_or_limit_is_found(
+    posed: Path, changed: PoseNode, field: str
+) -> None:
+    difference = replay_daemon(posed, changed, daemon="posed").difference
+    assert difference is not None
+    assert "coil_pose.v1" in difference.message
+    assert difference.field.startswith(field)
 
 
 FS_HZ = 5000.0

@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 
 from m2m_rt.adapters.table_file import write_table
-from m2m_rt.sim.lab import LabPlan, matrix_rows, plan_lab
+from m2m_rt.geometry import matrix_rows
+from m2m_rt.sim.lab import LabPlan, plan_lab
 from m2m_rt.sim.lab_settings import LabPulse, LabSettings, Nastiness
 from m2m_rt.units import F64
 from tests.support.efield import make_synthetic_table

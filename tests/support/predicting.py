@@ -57,13 +57,16 @@ def store_models(folder: Path, *seeds: int) -> tuple[str, ...]:
 
 
 def predict_node(
-    folder: Path, muscles: Sequence[str] = MUSCLES, rmt_pct_mso: float = 50.0
+    folder: Path,
+    muscles: Sequence[str] = MUSCLES,
+    rmt_pct_mso: float = 50.0,
+    map_poses: F64 | None = None,
 ) -> PredictNode:
     """Return a fresh node that begins with model 0; others may lie in the folder."""
     (model_hash,) = store_models(folder, 0)
     models = RigModels(ModelFolder(folder), table_hash=TABLE_HASH, muscles=muscles)
     settings = PredictSettings(model_hash=model_hash, rmt_pct_mso=rmt_pct_mso)
-    return PredictNode(settings, small_lookup(), models)
+    return PredictNode(settings, small_lookup(), models, map_poses=map_poses)
 
 
 def at(ms: float) -> RigNs:

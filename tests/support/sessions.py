@@ -16,10 +16,15 @@ from m2m_rt.app.config_path import config_path
 from m2m_rt.app.daemons import DAEMONS
 from m2m_rt.app.table_path import table_path
 from m2m_rt.messages import Message, decode
+from m2m_rt.nodes import PoseRegistration
 from m2m_rt.sim import LabProcesses, plan_lab
+from m2m_rt.sim.lab_settings import LabSettings
 
 DEADLINE_S = 90.0
 """Far beyond what any step takes on a busy machine: only a hang reaches it."""
+
+IN_HEAD = PoseRegistration()
+"""The demo's navigator: head frame, mm, SimNIBS."""
 
 _LOOK_EVERY_S = 0.05
 
@@ -49,22 +54,31 @@ class Rig:
     lab: LabProcesses
     rig: Path
     protocol: Path
+    settings: LabSettings
 
 
 @contextmanager
-def running_lab(folder: Path, *, n_pulses: int) -> Iterator[Rig]:
-    """Run a virtual lab on the shipped table, a pulse each 2.5 s."""
+def running_lab(
+    folder: Path, *, n_pulses: int, navigator: PoseRegistration = IN_HEAD
+) -> Iterator[Rig]:
+    """Run a virtual lab on the shipped table, a pulse each 2.5 s.
+
+    The rig file is the demo's: it knows nothing of another `navigator`.
+    """
     plan = plan_lab(
         table_path("demo"), seed=3, n_pulses=n_pulses, log_folder=folder / "lab"
     )
     settings = msgspec.structs.replace(
-        plan.settings, first_pulse_s=2.5, interval_s=(2.5, 2.6)
+        plan.settings,
+        first_pulse_s=2.5,
+        interval_s=(2.5, 2.6),
+        navigator=navigator,
     )
     protocol = folder / "protocol.toml"
     protocol.write_text(f'subject = "s01"\nrmt_pct_mso = {plan.rmt_pct_mso}\n')
     with LabProcesses(settings) as lab:
         lab.wait_ready(DEADLINE_S)
-        yield Rig(lab, config_path("rig.demo.toml"), protocol)
+        yield Rig(lab, config_path("rig.demo.toml"), protocol, settings)
 
 
 class Command:

@@ -5,6 +5,7 @@ import pytest
 
 from m2m_rt.adapters.table_file import write_table
 from m2m_rt.app.cli import main
+from m2m_rt.app.first_query import first_query_s
 from m2m_rt.app.table_bench import bench_table, direct_b
 from m2m_rt.efield import EfieldLookup, draw_pose
 from m2m_rt.fem import demo_coil, didt_b
@@ -45,6 +46,14 @@ def test_bench_gives_every_stated_figure() -> None:
     } <= figures.keys()
     assert figures["query_ms"].keys() == {"p50", "p99"}
     assert len(steps) == len(set(steps)) > 3
+
+
+def test_first_answer_of_a_new_process_is_timed_from_its_start(tmp_path: Path) -> None:
+    write_table(TABLE, tmp_path / "table.h5")
+    found = first_query_s(tmp_path / "table.h5", n_starts=1)
+    assert found.keys() == {"wall", "processor"}
+    assert found["wall"] > 0.0
+    assert found["processor"] > 0.0
 
 
 def test_bench_of_a_table_of_another_coil_is_refused(

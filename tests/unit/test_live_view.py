@@ -4,6 +4,7 @@ from dataclasses import replace
 from io import StringIO
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -15,7 +16,9 @@ from m2m_rt.messages import (
     FitJudged,
     Health,
     MepMeasured,
+    ModelPromoted,
     Prediction,
+    PromotionRefused,
     StreamGap,
     Trial,
     pack_f32,
@@ -171,6 +174,20 @@ def test_a_refit_that_is_not_used_is_shown_with_its_reason(is_promoted: bool) ->
     view.take([judged])
     is_shown = "last refit not used: no candidate: killed" in rendered(view)
     assert is_shown is not is_promoted
+
+
+def test_a_promotion_that_was_refused_is_shown_until_the_next() -> None:
+    view = LiveView(MUSCLES)
+    promoted = ModelPromoted(
+        t_ns=ago(90), model_hash="b", parent_hash="a", generation=1, reason=""
+    )
+    refused = PromotionRefused(
+        t_ns=ago(80), model_hash="b", generation=1, kept_hash="a", reason="hash"
+    )
+    view.take([promoted, refused])
+    assert "model generation 1 not used: hash" in rendered(view)
+    view.take([msgspec.structs.replace(promoted, generation=2)])
+    assert "not used" not in rendered(view)
 
 
 def test_a_correction_is_not_another_pulse() -> None:

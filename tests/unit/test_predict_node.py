@@ -13,6 +13,7 @@ from m2m_rt.messages import (
     ModelPromoted,
     Prediction,
     PredictionEcho,
+    PromotionRefused,
     SessionEvent,
     SessionEventKind,
     StreamGap,
@@ -291,9 +292,10 @@ def test_a_model_that_is_missing_or_changed_is_not_used(
     foreign = ModelFolder(tmp_path).store(model_bytes(0, table_hash="1" * 64))
     for model_hash in ("f" * 64, other, foreign, "", "../x", "\0"):
         (said,) = desk.give(promoted(1002, model_hash))
-        assert isinstance(said, StreamGap)
-        assert (said.stream, said.n_lost) == ("model", 0)
-        assert said.reason.startswith("generation 1 not used: ")
+        assert isinstance(said, PromotionRefused)
+        assert (said.model_hash, said.generation) == (model_hash, 1)
+        assert said.kept_hash == before.model_hash
+        assert said.reason
         after = desk.predict(pose_at(1003))
         assert after.model_hash == before.model_hash
         assert forecast_of(after) == forecast_of(before)

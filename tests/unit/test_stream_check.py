@@ -1,6 +1,7 @@
 import tomllib
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from m2m_rt.adapters.lsl_emg import EmgRows
@@ -10,6 +11,7 @@ from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.adapters.stream_header import StreamHeader
 from m2m_rt.app.rig_snippet import header_line, rig_snippet
 from m2m_rt.errors import ConfigError
+from m2m_rt.nodes import PoseRegistration
 
 EMG = StreamHeader(
     name="amp",
@@ -66,7 +68,10 @@ def test_each_stream_is_known_for_what_it_is(header: StreamHeader, role: str) ->
     [
         (replace(EMG, units=("", "", "")), "unit of voltage"),
         (replace(EMG, fs_hz=0.0), "irregular"),
-        (replace(POSE, frame="mri"), "'mri'"),
+        (replace(POSE, frame="room"), "'room', expected 'head', or one of navigator"),
+        (replace(POSE, unit="cm"), "'cm', expected 'mm', or one of m with"),
+        (replace(POSE, frame="mri", convention="?"), "<frame> of nav: found 'mri'"),
+        (replace(POSE, frame="mri", n_channels=6), "6 channels"),
         (replace(INTENSITY, units=("",)), "percent_mso"),
     ],
 )
@@ -83,6 +88,21 @@ def test_snippet_is_toml_that_chooses_the_streams_that_are_there() -> None:
         assert StreamChoice(**rig[role]["stream"]) == choice_of(header)
     chosen = [StreamChoice(**rig[role]["stream"]) for role in ("emg", "stimulator")]
     assert [[h for h in ALL if c.fits(h)] for c in chosen] == [[EMG], [INTENSITY]]
+
+
+def test_snippet_says_what_poses_in_other_axes_need() -> None:
+    flipped = replace(POSE, convention="brainsight", unit="m")
+    registration = tomllib.loads(rig_snippet([flipped]))["pose"]["registration"]
+    assert registration == {"convention": "brainsight", "unit": "m"}
+    read = msgspec.convert(registration, PoseRegistration)
+    assert read.declared == use_of(flipped).registration
+
+
+def test_snippet_says_where_the_matrix_of_another_frame_comes_from() -> None:
+    text = rig_snippet([replace(POSE, frame="tracker", convention="navinibs")])
+    assert "# nav sends poses in frame tracker: add what this prints" in text
+    assert "# m2m register FIDUCIALS --convention navinibs --unit mm" in text
+    assert list(tomllib.loads(text)["pose"]) == ["stream"]
 
 
 def test_snippet_says_which_roles_nothing_can_be_and_what_else_could() -> None:

@@ -98,6 +98,29 @@ def test_other_poses_are_refused_with_what_was_found(
         PoseReader().accept(header)
 
 
+REGISTERED = {"frame": "navigator", "unit": "m", "convention": "brainsight"}
+
+
+def test_pose_is_accepted_as_the_registration_says() -> None:
+    PoseReader(REGISTERED).accept(replace(POSE, **REGISTERED))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"frame": "head"}, "found 'head', expected 'navigator', as in"),
+        ({"unit": "mm"}, "found 'mm', expected 'm', as in pose.registration"),
+        ({"convention": "simnibs"}, "found 'simnibs', expected 'brainsight'"),
+        ({"convention": ""}, "found none, expected 'brainsight'"),
+    ],
+)
+def test_pose_that_contradicts_the_registration_is_refused(
+    changed: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        PoseReader(REGISTERED).accept(replace(POSE, **REGISTERED | changed))
+
+
 @pytest.mark.parametrize(
     ("header", "found"),
     [

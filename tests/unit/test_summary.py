@@ -8,6 +8,7 @@ from m2m_rt.messages import (
     MepMeasured,
     Message,
     ModelPromoted,
+    PromotionRefused,
     SessionEvent,
     SessionEventKind,
     StreamGap,
@@ -68,13 +69,17 @@ def test_a_session_is_counted_by_final_revisions(tmp_path: Path) -> None:
         ModelPromoted(
             t_ns=RigNs(0), model_hash="b", parent_hash="a", generation=1, reason="fit"
         ),
+        PromotionRefused(
+            t_ns=RigNs(0), model_hash="b", generation=1, kept_hash="a", reason="hash"
+        ),
     )
     summary = summarise(path)
     assert (len(summary.trials), summary.n_valid, summary.n_predicted) == (2, 1, 0)
     assert summary.median_lead_ms == 15.0
-    assert summary.duration_s == 6.0
+    assert summary.duration_s == 7.0
     assert [one.kind for one in summary.words] == [SessionEventKind.MARK_LAST_BAD]
     assert [one.generation for one in summary.models] == [1]
+    assert [one.kept_hash for one in summary.refused] == ["a"]
     assert [one.n_lost for one in summary.gaps] == [3]
     assert summary.end is LogEnd.CLEAN
 

@@ -9,6 +9,7 @@ from m2m_rt.messages import (
     FitRequest,
     Message,
     ModelPromoted,
+    PromotionRefused,
     SessionEvent,
     SessionEventKind,
     Trial,
@@ -159,7 +160,58 @@ def test_a_fit_from_a_model_that_was_rolled_back_is_not_used(node: TrainNode) ->
     give(node, *trials(0, 4), finished(0), *trials(4, 7), roll_back())
     (judged,) = give(node, finished(1, THIRD))
     assert isinstance(judged, FitJudged)
-    assert (judged.promoted, judged.reason) == (False, "its parent was rolled back")
+    assert (judged.promoted, judged.reason) == (False, "its parent is no longer in use")
+
+
+def refused(model_hash: str, generation: int, kept_hash: str) -> PromotionRefused:
+    return PromotionRefused(
+        t_ns=RigNs(0),
+        model_hash=model_hash,
+        generation=generation,
+        kept_hash=kept_hash,
+        reason="hash",
+    )
+
+
+def parent_of_next(node: TrainNode, first: int) -> str:
+    (request,) = give(node, *trials(first, first + 3))
+    assert isinstance(request, FitRequest)
+    return request.parent_hash
+
+
+def test_a_model_that_was_refused_is_no_parent(node: TrainNode) -> None:
+    give(node, *trials(0, 4), finished(0))
+    assert give(node, refused(OTHER, 1, SHIPPED)) == []
+    assert parent_of_next(node, 4) == SHIPPED
+    _, promoted = give(node, finished(1, THIRD))
+    assert isinstance(promoted, ModelPromoted)
+    assert (promoted.parent_hash, promoted.generation) == (SHIPPED, 2)
+    (back,) = promoted_in(give(node, roll_back()))
+    assert back.model_hash == SHIPPED
+
+
+def test_a_fit_from_a_model_that_was_refused_is_not_used(node: TrainNode) -> None:
+    give(node, *trials(0, 4), finished(0), *trials(4, 7), refused(OTHER, 1, SHIPPED))
+    (judged,) = give(node, finished(1, THIRD))
+    assert isinstance(judged, FitJudged)
+    assert (judged.promoted, judged.reason) == (False, "its parent is no longer in use")
+
+
+def test_a_roll_back_that_was_refused_leaves_the_model_in_use(node: TrainNode) -> None:
+    give(node, *trials(0, 4), finished(0), roll_back(), refused(SHIPPED, 2, OTHER))
+    assert parent_of_next(node, 4) == OTHER
+    assert give(node, finished(1, None), roll_back())[1:] == []
+
+
+def test_a_refusal_that_comes_after_the_next_promotion_changes_only_its_own(
+    node: TrainNode,
+) -> None:
+    give(node, *trials(0, 4), finished(0), *trials(4, 7), finished(1, THIRD))
+    give(node, refused(OTHER, 1, SHIPPED))
+    assert parent_of_next(node, 7) == THIRD
+    give(node, finished(2, None))
+    (back,) = promoted_in(give(node, roll_back()))
+    assert back.model_hash == SHIPPED
 
 
 def test_a_pulse_marked_bad_is_not_in_the_next_request(node: TrainNode) -> None:

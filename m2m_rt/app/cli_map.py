@@ -1,0 +1,95 @@
+"""`m2m map`: the response map of a recorded or running session."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m2m_rt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from m2m_rt.learning import Aim, AimLimits
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("map")(map_command)
+
+
+def map_command(  # noqa: PLR0913 - the options of a command are its parameters
+    session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    *,
+    muscle: Annotated[
+        list[str] | None, typer.Option(help="Which; again for more. Default the first.")
+    ] = None,
+    intensity_pct_rmt: Annotated[
+        float, typer.Option(min=1.0, max=300.0, help="Of the map, % of threshold.")
+    ] = 120.0,
+    most: Annotated[
+        list[str] | None,
+        typer.Option(help="A muscle that is to answer; again for more."),
+    ] = None,
+    least: Annotated[
+        list[str] | None, typer.Option(help="A muscle that is not to; again for more.")
+    ] = None,
+    max_pct_mso: Annotated[
+        float, typer.Option(min=1.0, max=100.0, help="Largest intensity to advise.")
+    ] = 100.0,
+    max_move_mm: Annotated[
+        float | None, typer.Option(min=0.1, help="From the last pulse, for the aim.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Draw the maps here (PNG).")] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here.")
+    ] = None,
+) -> None:
+    """Map muscles from what a session learnt: hotspot, size, next pulse, best pose.
+
+    Works while the session runs, too, and changes nothing in it. Hotspot, centre of
+    gravity and area come with 90 % intervals; poses are SimNIBS matsimnibs in the head
+    frame. m2m_rt only advises.
+    """
+    from m2m_rt.adapters.session_folder import SessionFolder
+    from m2m_rt.app.map_report import draw_map, map_figures, map_lines
+    from m2m_rt.app.session_map import MapRequest, map_session
+    from m2m_rt.app.session_trials import learn_session
+    from m2m_rt.app.stage_bars import stage_bars, write_figures
+
+    with stage_bars() as progress:
+        learnt = learn_session(SessionFolder.open(session), progress)
+        request = MapRequest(
+            muscles=tuple(muscle or learnt.muscles[:1]),
+            intensity_pct_rmt=intensity_pct_rmt,
+            aim=_aim(most or [], least or []),
+            limits=_limits(max_pct_mso, max_move_mm),
+            seed=seed,
+        )
+        found = map_session(learnt, request, progress)
+    if json_out is not None:
+        write_figures(json_out, map_figures(found))
+    if out is not None:
+        draw_map(found, out)
+    for line in map_lines(found):
+        typer.echo(line)
+
+
+def _aim(most: list[str], least: list[str]) -> "Aim | None":
+    from m2m_rt.learning import Aim
+
+    if not most:
+        if least:
+            raise ConfigError("--least", " ".join(least), "--most beside it")
+        return None
+    try:
+        return Aim(most=tuple(most), least=tuple(least))
+    except ValueError as err:
+        raise ConfigError("--most, --least", str(err), "different muscles") from err
+
+
+def _limits(max_pct_mso: float, max_move_mm: float | None) -> "AimLimits":
+    from m2m_rt.learning import AimLimits
+
+    if max_move_mm is None:
+        return AimLimits(most_intensity_pct_mso=max_pct_mso)
+    return AimLimits(most_intensity_pct_mso=max_pct_mso, most_move_mm=max_move_mm)

@@ -1,0 +1,93 @@
+"""`m2m map` on a recorded session: the hotspot, the size of the map, what is next."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from m2m_rt.app.cli import main
+from m2m_rt.studies.target_person import Person
+from tests.support.mapped import demo_scene, record_session
+
+N_PULSES = 60
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Person]:
+    root = tmp_path_factory.mktemp("map") / "session"
+    return root, record_session(root, demo_scene(), n_pulses=N_PULSES, seed=4)
+
+
+def figures_of(root: Path, out: Path, *options: str) -> Any:  # noqa: ANN401 - JSON
+    file = out / "map.json"
+    assert main(["map", str(root), "--json", str(file), *options]) == 0
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_the_map_agrees_with_the_person(
+    session: tuple[Path, Person], tmp_path: Path
+) -> None:
+    root, person = session
+    picture = tmp_path / "map.png"
+    figures = figures_of(
+        root,
+        tmp_path,
+        *("--out", str(picture), "--most", "FDI", "--least", "ADM"),
+    )
+    assert figures["trials_learnt"] == N_PULSES
+    found = figures["muscles"]["FDI"]
+    assert set(figures["muscles"]) == {"FDI"}
+    apart_mm = np.linalg.norm(
+        np.array(found["hotspot"]["head_mm"]) - person.hotspot_mm(0)
+    )
+    assert apart_mm <= max(found["hotspot"]["radius_90_mm"], 3.0)
+    gravity_mm = np.array(found["gravity"]["head_mm"])
+    assert np.linalg.norm(gravity_mm - person.gravity_mm(0)) < 5.0
+    assert 0.7 < found["area_mm2"]["mean"] / person.area_mm2(0) < 1.4
+    assert picture.stat().st_size > 10_000
+    aim = figures["aim"]
+    assert aim["expected_uv"]["FDI"] > aim["expected_uv"]["ADM"]
+    assert aim["presence"]["FDI"] >= 0.8
+    pose = np.array(found["next_pulse"]["head_from_coil"])
+    assert demo_scene().lookup.guard.fault(pose) is None
+    for_maps = np.array(figures["next_pulse_for_maps"]["head_from_coil"])
+    assert demo_scene().lookup.guard.fault(for_maps) is None
+
+
+def test_limits_hold_and_the_same_seed_gives_the_same_map(
+    session: tuple[Path, Person], tmp_path: Path
+) -> None:
+    root, _ = session
+    options = ("--max-pct-mso", "60", "--most", "FDI", "--max-move-mm", "8")
+    one = figures_of(root, tmp_path, *options)
+    assert one == figures_of(root, tmp_path, *options)
+    assert one["muscles"]["FDI"]["next_pulse"]["intensity_pct_mso"] <= 60.0
+    if "aim" in one:
+        assert one["aim"]["intensity_pct_mso"] <= 60.0
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (["--muscle", "XYZ"], "XYZ"),
+        (["--least", "ADM"], "--most"),
+        (["--most", "FDI", "--least", "FDI"], "at once"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(
+    session: tuple[Path, Person],
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    wrong: str,
+) -> None:
+    assert main(["map", str(session[0]), *options]) == 2
+    (line,) = [
+        one for one in capsys.readouterr().err.splitlines() if one.startswith("m2m:")
+    ]
+    assert wrong in line
+
+
+def test_what_is_no_session_is_refused(tmp_path: Path) -> None:
+    assert main(["map", str(tmp_path)]) == 2
