@@ -7,6 +7,7 @@ import typer
 
 STUDY_MODULES = (
     "cli_study_paper",
+    "cli_study_rivals",
     "cli_study_maps",
     "cli_study_adapt",
     "cli_study_target",

@@ -1,13 +1,12 @@
 """`m2m train` and `m2m export`: networks from simulated subjects, offline."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from m2m_rt.app.progress_bars import progress_bars
 from m2m_rt.app.table_path import table_path
 from m2m_rt.errors import ConfigError
 
@@ -52,7 +51,7 @@ def train(
 
     head = _head(table)
     out.mkdir(parents=True, exist_ok=True)
-    with _progress() as progress:
+    with progress_bars() as progress:
         if net == REALTIME:
             _train_realtime(head, out, seed=seed, small=small, progress=progress)
         elif net.removeprefix("paper-") in PAPER_HEADS:
@@ -114,33 +113,3 @@ def _say(figures: dict[str, object], out: Path) -> None:
     text = json.dumps(figures, indent=2)
     (out / "report.json").write_text(text + "\n", encoding="utf-8")
     typer.echo(text)
-
-
-@contextmanager
-def _progress() -> Iterator["Progress"]:
-    """Give a function that draws one bar a stage on stderr."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done)
-
-        yield show

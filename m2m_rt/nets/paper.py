@@ -10,11 +10,11 @@ made from all pulses, and negative synergy activations.
 import enum
 import itertools
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from m2m_rt.units import F32, I64
+from m2m_rt.nets.paper_box import BoxGrid
+from m2m_rt.units import F32
 
 N_SYNERGIES = 9
 
@@ -42,17 +42,23 @@ class FieldVolume(nn.Module):
     """Relative fields (n, n_roi, 3) → volumes (n, 1, side, side, side).
 
     The paper's E50 = 65 V/m and s = 10 V/m belong to its head and subject; here the
-    field is relative to the resting threshold, and so are they.
+    field is relative to the resting threshold, and so are they. Volumes are scaled by
+    the largest voxel of the training pulses.
     """
 
     places: Tensor
+    points: Tensor
+    weights: Tensor
+    largest: Tensor
 
-    def __init__(self, box_index: I64, side: int, kind: PaperInput) -> None:
-        """Remember where each ROI point lies in the box."""
+    def __init__(self, grid: BoxGrid, kind: PaperInput) -> None:
+        """Remember what each voxel is made of."""
         super().__init__()
-        flat = np.ravel_multi_index(tuple(box_index.T), (side, side, side))
-        self.register_buffer("places", torch.tensor(flat))
-        self.side = side
+        self.register_buffer("places", torch.tensor(grid.places))
+        self.register_buffer("points", torch.tensor(grid.points))
+        self.register_buffer("weights", torch.tensor(grid.weights))
+        self.register_buffer("largest", torch.tensor(1.0))
+        self.side = grid.side
         self.kind = kind
         self.half_response, self.slope = 0.65, 0.1
 
@@ -63,13 +69,27 @@ class FieldVolume(nn.Module):
         mask[self.places] = 1.0
         return mask.reshape(1, 1, self.side, self.side, self.side)
 
-    def forward(self, relative_efield: Tensor) -> Tensor:
-        """Return the volumes."""
-        values = torch.linalg.vector_norm(relative_efield, dim=-1)
+    def scale_by(self, values: Tensor) -> None:
+        """Take the scale from training pulses' values, as made with no scale."""
+        self.largest = values.max()
+
+    def values(self, relative_efield: Tensor) -> Tensor:
+        """Return the values (n, n_voxels) of the mask's voxels, in their order."""
+        field = relative_efield[:, self.points[:, 0]]
+        if self.points.shape[1] > 1:
+            corners = relative_efield[:, self.points]  # (n, n_voxels, n_corners, 3)
+            field = (corners * self.weights[..., None]).sum(dim=2)
+        values = torch.linalg.vector_norm(field, dim=-1)
         if self.kind is PaperInput.NRP:
             rest = torch.sigmoid(torch.tensor(-self.half_response / self.slope))
             response = torch.sigmoid((values - self.half_response) / self.slope)
             values = (response - rest) / (1.0 - rest)
+        scaled: Tensor = values / self.largest
+        return scaled
+
+    def forward(self, relative_efield: Tensor) -> Tensor:
+        """Return the volumes."""
+        values = self.values(relative_efield)
         flat = torch.zeros(values.shape[0], self.side**3)
         flat = flat.index_copy(1, self.places, values)
         return flat.reshape(-1, 1, self.side, self.side, self.side)
@@ -111,6 +131,10 @@ class Autoencoder(nn.Module):
     def scaled_code(self, volume: Tensor) -> Tensor:
         """Return the code in training's [0, 1]."""
         code: Tensor = self.encoder(volume)
+        return self.scaled(code)
+
+    def scaled(self, code: Tensor) -> Tensor:
+        """Return a code in training's [0, 1]."""
         return (code - self.code_low) / (self.code_high - self.code_low + 1e-12)
 
     def penalty(self) -> Tensor:

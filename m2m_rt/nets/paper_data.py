@@ -12,12 +12,16 @@ from m2m_rt.nets.sessions import HeadField
 from m2m_rt.sim import (
     DesignSettings,
     SeedStream,
+    Subject,
     demo_design,
     draw_subject,
     measure_rmt_pct_mso,
     subject_rng,
 )
 from m2m_rt.units import F32, F64, I64
+
+_DIDT_PER_PCT_MSO = 1.5
+"""A/µs of one % MSO: the simulated stimulator's."""
 
 
 class PaperDesign(
@@ -33,17 +37,33 @@ class PaperDesign(
 
 
 @dataclass(frozen=True, slots=True)
+class PaperPulses:
+    """What a recording stimulates with; as many subjects as wanted can share it."""
+
+    head_from_coil: F64
+    """(n, 4, 4)"""
+
+    intensity_pct_rmt: F64
+    """(n,)"""
+
+    relative_efield: F32
+    """(n, n_roi, 3): 1 is the largest field at 100 % RMT in the planned pose."""
+
+
+@dataclass(frozen=True, slots=True)
 class PaperData:
     """One subject's pulses."""
 
-    relative_efield: F32
-    """(n, n_roi, 3)"""
+    pulses: PaperPulses
 
     amplitude_uv: F32
     """(n, n_muscles)"""
 
+    expected_uv: F64
+    """(n, n_muscles): the subject's true mean amplitude."""
+
     expected_log10_uv: F64
-    """(n, n_muscles): the subject's truth."""
+    """(n, n_muscles): the subject's true mean log10 amplitude."""
 
     training: I64
     """Rows to learn from; every scaler and synergy comes from these alone."""
@@ -51,37 +71,83 @@ class PaperData:
     test: I64
     """The other rows."""
 
+    @property
+    def relative_efield(self) -> F32:
+        """Relative fields (n, n_roi, 3)."""
+        return self.pulses.relative_efield
+
+
+def poses_rng(seed: int) -> np.random.Generator:
+    """Return what draws the poses that all subjects of a study share.
+
+    Its key is that of the first tuning subject of the same seed, whom no study of this
+    design has; no subject is drawn from it.
+    """
+    return subject_rng(seed, SeedStream.TUNING)
+
+
+def draw_paper_pulses(
+    head: HeadField, design: PaperDesign, rng: np.random.Generator
+) -> PaperPulses:
+    """Return the pulses of a recording, those of one intensity after another."""
+    intensity_pct_rmt = np.repeat(design.intensities_pct_rmt, design.n_pulses)
+    planned = demo_design(
+        rng,
+        head.lookup.guard,
+        planned_head_from_coil=head.lookup.table.region.planned_head_from_coil,
+        n_pulses=len(intensity_pct_rmt),
+        settings=DesignSettings(),
+    )
+    poses = np.array([pulse.head_from_coil for pulse in planned])
+    unit = head.lookup.query_batch(poses).unit_efield_v_per_m
+    scale = intensity_pct_rmt / 100.0 / head.planned_peak_v_per_m
+    return PaperPulses(
+        head_from_coil=poses,
+        intensity_pct_rmt=intensity_pct_rmt,
+        relative_efield=unit * scale.astype(np.float32)[:, np.newaxis, np.newaxis],
+    )
+
+
+def record(
+    head: HeadField,
+    pulses: PaperPulses,
+    subject: Subject,
+    rng: np.random.Generator,
+) -> tuple[F32, F64, F64]:
+    """Return a subject's amplitudes in µV, their true means, and the means of log10."""
+    at_1_pct = head.cortex.planned_unit_efield * np.float32(_DIDT_PER_PCT_MSO)
+    rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
+    at_rmt = rmt_pct_mso * _DIDT_PER_PCT_MSO * head.planned_peak_v_per_m
+    efield = pulses.relative_efield * np.float32(at_rmt)
+    amplitude_uv = np.maximum(subject.draw_uv(efield, rng), FLOOR_UV)
+    expected_uv = subject.expected_uv(efield)
+    return (
+        amplitude_uv.astype(np.float32),
+        expected_uv,
+        subject.expected_log10_uv(efield),
+    )
+
 
 def draw_paper_data(head: HeadField, design: PaperDesign, *, seed: int) -> PaperData:
     """Return the recording of one subject that no demo uses."""
     rng = subject_rng(seed, SeedStream.TRAINING)
     subject = draw_subject(rng, head.cortex)
-    at_1_pct = head.cortex.planned_unit_efield * np.float32(1.5)
-    rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
-    level = np.repeat(design.intensities_pct_rmt, design.n_pulses) / 100.0
-    pulses = demo_design(
-        rng,
-        head.lookup.guard,
-        planned_head_from_coil=head.lookup.table.region.planned_head_from_coil,
-        n_pulses=len(level),
-        settings=DesignSettings(),
-    )
-    poses = np.array([pulse.head_from_coil for pulse in pulses])
-    unit = head.lookup.query_batch(poses).unit_efield_v_per_m
-    didt = (level * rmt_pct_mso * 1.5).astype(np.float32)
-    efield = unit * didt[:, np.newaxis, np.newaxis]
-    relative = (level / head.planned_peak_v_per_m).astype(np.float32)
-    training, test = _split(design, rng)
+    pulses = draw_paper_pulses(head, design, rng)
+    amplitude_uv, expected_uv, expected_log10_uv = record(head, pulses, subject, rng)
+    training, test = split_inside_intensities(design, rng)
     return PaperData(
-        relative_efield=unit * relative[:, np.newaxis, np.newaxis],
-        amplitude_uv=np.maximum(subject.draw_uv(efield, rng), FLOOR_UV).astype("f4"),
-        expected_log10_uv=subject.expected_log10_uv(efield),
+        pulses=pulses,
+        amplitude_uv=amplitude_uv,
+        expected_uv=expected_uv,
+        expected_log10_uv=expected_log10_uv,
         training=training,
         test=test,
     )
 
 
-def _split(design: PaperDesign, rng: np.random.Generator) -> tuple[I64, I64]:
+def split_inside_intensities(
+    design: PaperDesign, rng: np.random.Generator
+) -> tuple[I64, I64]:
     """Return training and test rows, each intensity split alike."""
     stops = np.cumsum(design.n_pulses)
     tested = [

@@ -1,22 +1,19 @@
 """Training and scores of the published M2M-Net, with the paper's settings."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import numpy as np
 import torch
-from msgspec import Meta
 from torch import Tensor, nn
 
 from m2m_rt.learning import r2_log10
 from m2m_rt.model import FLOOR_UV
 from m2m_rt.nets.paper import (
     N_SYNERGIES,
-    Autoencoder,
     DirectNet,
     FieldVolume,
     PaperHead,
@@ -26,10 +23,13 @@ from m2m_rt.nets.paper import (
     SynergyNet,
     n_parameters,
 )
+from m2m_rt.nets.paper_box import box_grid
 from m2m_rt.nets.paper_data import PaperData, PaperDesign, draw_paper_data
+from m2m_rt.nets.paper_encoder import EncoderTask, batches, encode, train_encoder
 from m2m_rt.nets.paper_export import export_paper_net
+from m2m_rt.nets.paper_settings import EncoderSettings, MapperSettings
 from m2m_rt.nets.sessions import HeadField, Progress
-from m2m_rt.units import F32, F64
+from m2m_rt.units import F32, F64, I64
 
 PAPER_HEADS = {head.value: head for head in PaperHead}
 
@@ -40,24 +40,17 @@ class PaperSettings(
     """The paper's training; its box was 64³ of 1 mm, ours is the table's."""
 
     input: PaperInput = PaperInput.NRP
-    autoencoder_epochs: Annotated[int, Meta(gt=0)] = 100
-    autoencoder_batch: Annotated[int, Meta(gt=0)] = 4
-    autoencoder_rate: Annotated[float, Meta(gt=0)] = 0.1
-    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
-    mapper_epochs: Annotated[int, Meta(gt=0)] = 150
-    mapper_batch: Annotated[int, Meta(gt=0)] = 16
-    rate_step_epochs: Annotated[int, Meta(gt=0)] = 20
-    rate_step: Annotated[float, Meta(gt=0, le=1)] = 0.7
-    penalty: Annotated[float, Meta(ge=0)] = 1e-4
-    """L1, of kernels."""
+    side: int = 32
+    """Voxels along the box: the table's own, or twice as many."""
 
+    encoder: EncoderSettings = EncoderSettings()
+    mapper: MapperSettings = MapperSettings()
     design: PaperDesign = PaperDesign()
 
 
 SMALL_PAPER = PaperSettings(
-    autoencoder_epochs=1,
-    autoencoder_batch=8,
-    mapper_epochs=4,
+    encoder=EncoderSettings(epochs=1, batch=8),
+    mapper=MapperSettings(epochs=4),
     design=PaperDesign(n_pulses=(20, 10, 10, 10)),
 )
 """A try of about a minute, not a model."""
@@ -93,20 +86,33 @@ def train_paper_net(head: HeadField, run: PaperRun, folder: Path) -> dict[str, o
 
 def fit_paper_net(head: HeadField, data: PaperData, run: PaperRun) -> PaperNet:
     """Train autoencoder, then mapper, then for `both` the residual's mapper."""
-    torch.manual_seed(run.seed)
-    roi, settings = head.lookup.table.roi, run.settings
-    volume = FieldVolume(roi.box_index, roi.box_shape[0], settings.input)
-    volumes = volume(torch.tensor(data.relative_efield[data.training]))
-    autoencoder = Autoencoder(volume.mask)
-    _fit_autoencoder(autoencoder, volumes, settings, run.progress)
-    with torch.no_grad():
-        codes = _in_batches(autoencoder.encoder, volumes)
-        autoencoder.scale_code_by(codes)
-        codes = _in_batches(autoencoder.scaled_code, volumes)
-    amplitude_uv = data.amplitude_uv[data.training]
+    settings, training = run.settings, data.training
+    relative = torch.tensor(data.relative_efield)
+    volume, values = voxel_values(head, relative, settings, training)
+    values = values[training]
+    task = EncoderTask(values, volume.mask, settings.encoder, run.seed)
+    autoencoder = train_encoder(task, None, run.progress)
+    autoencoder.scale_code_by(encode(autoencoder, values))
+    codes = autoencoder.scaled(encode(autoencoder, values))
+    amplitude_uv = data.amplitude_uv[training]
     largest_uv = amplitude_uv.max(axis=0)
-    nets = _fit_heads(run, codes, amplitude_uv / largest_uv)
+    nets = fit_heads(run, codes, amplitude_uv / largest_uv)[run.kind]
     return PaperNet(volume, autoencoder, nets, largest_uv).eval()
+
+
+def voxel_values(
+    head: HeadField, relative_efield: Tensor, settings: PaperSettings, training: I64
+) -> tuple[FieldVolume, F32]:
+    """Return the input volume, its scale from training rows, and all rows' values.
+
+    The values (n, n_voxels) are those of the mask's voxels.
+    """
+    grid = box_grid(head.lookup.table.roi, settings.side)
+    volume = FieldVolume(grid, settings.input)
+    unscaled = _in_batches(volume.values, relative_efield)
+    volume.scale_by(unscaled[training])
+    values: F32 = (unscaled / volume.largest).numpy()
+    return volume, values
 
 
 def paper_scores(predicted_uv: F32, data: PaperData, k: int) -> dict[str, float]:
@@ -146,41 +152,29 @@ def synergies_of(scaled: F32, *, seed: int = 0) -> F32:
     return synergies
 
 
-def _fit_heads(run: PaperRun, codes: Tensor, scaled: F32) -> tuple[nn.Module, ...]:
-    """Return the trained networks whose outputs add up to scaled MEPs."""
+def fit_heads(
+    run: PaperRun, codes: Tensor, scaled: F32
+) -> dict[PaperHead, tuple[nn.Module, ...]]:
+    """Return, of each head that `run.kind` takes, networks that add up to scaled MEPs.
+
+    `both` begins with the synergy net, so that its training gives that one too.
+    """
     side, targets = codes.shape[-1], torch.tensor(scaled)
+    torch.manual_seed(run.seed)
     if run.kind is PaperHead.DIRECT:
         direct = DirectNet(side, targets.shape[1])
         _fit_mapper(direct, codes, targets, run)
-        return (direct,)
+        return {PaperHead.DIRECT: (direct,)}
     synergy = SynergyNet(side, synergies_of(scaled))
     _fit_mapper(synergy, codes, targets, run)
-    if run.kind is PaperHead.SYNERGY:
-        return (synergy,)
-    with torch.no_grad():
-        left_over = targets - _in_batches(synergy.eval(), codes)
-    residual = ResidualNet(side, targets.shape[1])
-    _fit_mapper(residual, codes, left_over, run)
-    return (synergy, residual)
-
-
-def _fit_autoencoder(
-    autoencoder: Autoencoder,
-    volumes: Tensor,
-    settings: PaperSettings,
-    progress: Progress,
-) -> None:
-    optimizer = torch.optim.SGD(
-        autoencoder.parameters(),
-        lr=settings.autoencoder_rate,
-        momentum=settings.momentum,
-    )
-    for epoch in range(settings.autoencoder_epochs):
-        for rows in _batches(len(volumes), settings.autoencoder_batch):
-            batch = volumes[rows]
-            error = nn.functional.mse_loss(autoencoder(batch), batch)
-            _step(optimizer, error + settings.penalty * autoencoder.penalty())
-        progress("autoencoder", epoch + 1, settings.autoencoder_epochs)
+    fitted: dict[PaperHead, tuple[nn.Module, ...]] = {PaperHead.SYNERGY: (synergy,)}
+    if run.kind is PaperHead.BOTH:
+        with torch.no_grad():
+            left_over = targets - _in_batches(synergy.eval(), codes)
+        residual = ResidualNet(side, targets.shape[1])
+        _fit_mapper(residual, codes, left_over, run)
+        fitted[PaperHead.BOTH] = (synergy, residual)
+    return fitted
 
 
 def _fit_mapper(
@@ -189,20 +183,20 @@ def _fit_mapper(
     targets: Tensor,
     run: PaperRun,
 ) -> None:
-    settings = run.settings
+    settings = run.settings.mapper
     optimizer = torch.optim.Adadelta(net.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(
         optimizer, settings.rate_step_epochs, settings.rate_step
     )
+    draws = torch.Generator()
+    draws.manual_seed(run.seed)
     net.train()
-    for epoch in range(settings.mapper_epochs):
-        for rows in _batches(len(codes), settings.mapper_batch):
+    for epoch in range(settings.epochs):
+        for rows in batches(len(codes), settings.batch, draws):
             error = nn.functional.mse_loss(net(codes[rows]), targets[rows])
             _step(optimizer, error + settings.penalty * net.mapper.penalty())
         schedule.step()
-        run.progress(
-            f"mapper ({type(net).__name__})", epoch + 1, settings.mapper_epochs
-        )
+        run.progress(f"mapper ({type(net).__name__})", epoch + 1, settings.epochs)
     net.eval()
 
 
@@ -212,17 +206,10 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def _batches(n_rows: int, size: int) -> Iterator[Tensor]:
-    """Give random batches of at least two rows: batch norm needs a spread."""
-    order = torch.randperm(n_rows)
-    for at in range(0, n_rows - 1, size):
-        yield order[at : at + size]
-
-
 def _in_batches(
     net: Callable[[Tensor], Tensor], rows: Tensor, size: int = 32
 ) -> Tensor:
-    return torch.cat([net(rows[at : at + size]) for at in range(0, len(rows), size)])
+    return torch.cat([net(part) for part in torch.split(rows, size)])
 
 
 def _training_mean(data: PaperData) -> F32:

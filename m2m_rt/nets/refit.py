@@ -111,7 +111,7 @@ def refit(
 def warm_start(
     model_bytes: bytes, incumbent: OnnxPredictor
 ) -> tuple[RealtimeNet, PopulationPrior]:
-    """Return the parent's network and prior in torch, from its own file."""
+    """Return a network and its prior in torch, from its own file."""
     weights = read_weights(model_bytes)
     settings = RealtimeSettings(
         n_filters=weights["filters"].shape[1],

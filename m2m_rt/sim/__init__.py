@@ -2,6 +2,7 @@
 
 from m2m_rt.efield import CoilPlacement, place_coil
 from m2m_rt.sim.design import DesignSettings, PlannedPulse, demo_design
+from m2m_rt.sim.foci import FociSubject, draw_foci_subject
 from m2m_rt.sim.lab import LabPlan, plan_lab
 from m2m_rt.sim.lab_log import LabLog, PulseGiven, read_lab_log
 from m2m_rt.sim.lab_processes import LabProcesses
@@ -21,7 +22,7 @@ from m2m_rt.sim.population import (
     draw_subject,
     subject_rng,
 )
-from m2m_rt.sim.subject import VirtualSubject, measure_rmt_pct_mso
+from m2m_rt.sim.subject import Subject, VirtualSubject, measure_rmt_pct_mso
 
 __all__ = [
     "EMG_STREAM",
@@ -31,6 +32,7 @@ __all__ = [
     "CoilPlacement",
     "Cortex",
     "DesignSettings",
+    "FociSubject",
     "LabLog",
     "LabPlan",
     "LabProcesses",
@@ -39,9 +41,11 @@ __all__ = [
     "PlannedPulse",
     "PulseGiven",
     "SeedStream",
+    "Subject",
     "SubjectSettings",
     "VirtualSubject",
     "demo_design",
+    "draw_foci_subject",
     "draw_subject",
     "measure_rmt_pct_mso",
     "place_coil",

@@ -15,10 +15,10 @@ from m2m_rt.units import F32, F64, I64
 HAND_KNOB_MM = (-38.0, -22.0, 57.0)
 """Head frame, left hemisphere; middle of the hand muscles."""
 
-_MEDIAL = np.array((0.60, -0.15, 0.78))
+MEDIAL = np.array((0.60, -0.15, 0.78))
 """Along the left central sulcus from hand to shoulder, head frame (RAS)."""
 
-_FORWARD = np.array((0.71, 0.71, 0.0))
+FORWARD = np.array((0.71, 0.71, 0.0))
 """From postero-lateral to antero-medial, across the left central sulcus."""
 
 _LEAST_UNIT_DRIVE = 0.05
@@ -157,7 +157,7 @@ def _draw_patches(
     rng: np.random.Generator, cortex: Cortex, how: SubjectSettings
 ) -> tuple[I64, ...]:
     """Return each muscle's ROI points, never none."""
-    medial = _MEDIAL / np.linalg.norm(_MEDIAL)
+    medial = MEDIAL / np.linalg.norm(MEDIAL)
     places = np.array(HAND_KNOB_MM) + np.outer(how.medial_mm, medial)
     places = places + how.subject_shift_mm * rng.standard_normal(3)
     places += how.muscle_shift_mm * rng.standard_normal(places.shape)
@@ -176,10 +176,10 @@ def _draw_directions(
 ) -> F64:
     """Return unit preferred directions (n_muscles, 3), near postero-anterior."""
     knob = np.argmin(np.linalg.norm(cortex.points_mm - HAND_KNOB_MM, axis=1))
-    sense = np.sign(cortex.planned_unit_efield[knob] @ _FORWARD) or 1.0
+    sense = np.sign(cortex.planned_unit_efield[knob] @ FORWARD) or 1.0
     spread = np.radians(how.direction_spread_deg) / np.sqrt(2.0)
     turned = (
-        sense * _FORWARD / np.linalg.norm(_FORWARD)
+        sense * FORWARD / np.linalg.norm(FORWARD)
         + spread * rng.standard_normal(3)
         + spread * rng.standard_normal((len(MUSCLES), 3))
     )

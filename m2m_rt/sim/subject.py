@@ -6,8 +6,10 @@ after it (after Goetz et al., IEEE TNSRE 27:1539, 2019); part of the noise is sh
 all muscles, as cortical excitability is.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +21,25 @@ MEP_PRESENT_UV = 50.0
 
 _LEAST_LOG10_UV = -1.0
 """Amplitude without drive, 10⁻⁷ V in Goetz's model: far below every noise floor."""
+
+_DRIVES = np.linspace(0.0, 4.0, 401)
+"""Over threshold: where expectations are worked out, and interpolated between."""
+
+
+class Subject(Protocol):
+    """Whoever answers fields (…, n_roi, 3) in V/m with MEPs (…, n_muscles)."""
+
+    def draw_uv(self, efield_v_per_m: F32, rng: np.random.Generator) -> F64:
+        """Return one trial's amplitudes, the noise floor in them."""
+        ...
+
+    def expected_uv(self, efield_v_per_m: F32) -> F64:
+        """Return the true mean of max(A, 5 µV)."""
+        ...
+
+    def expected_log10_uv(self, efield_v_per_m: F32) -> F64:
+        """Return the true mean of log10(max(A, 5 µV))."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,30 +114,52 @@ class VirtualSubject:
         """Return one trial's evoked amplitudes (…, n_muscles), nothing else in them."""
         body = self.recruitment
         drive = self.drive_v_per_m(efield_v_per_m) / body.threshold_v_per_m
-        before = body.input_noise * _partly_shared(drive.shape, body.shared, rng)
-        after = body.output_noise_log10 * _partly_shared(drive.shape, body.shared, rng)
+        before = body.input_noise * partly_shared(drive.shape, body.shared, rng)
+        after = body.output_noise_log10 * partly_shared(drive.shape, body.shared, rng)
         evoked: F64 = 10.0 ** (body.evoked_log10_uv(drive + before) + after)
         return evoked
 
     def expected_log10_uv(self, efield_v_per_m: F32) -> F64:
         """Return the true mean of log10(max(A, 5 µV)), (…, n_muscles): the ceiling."""
+        return self._interpolated(efield_v_per_m, self._mean_log10_uv)
+
+    def expected_uv(self, efield_v_per_m: F32) -> F64:
+        """Return the true mean of max(A, 5 µV), (…, n_muscles)."""
+        return 10.0 ** self._interpolated(efield_v_per_m, self._log10_mean_uv)
+
+    def _interpolated(self, efield_v_per_m: F32, curves: F64) -> F64:
         drive = self.drive_v_per_m(efield_v_per_m) / self.recruitment.threshold_v_per_m
-        grid, curves = self._expectation
         muscles = [
-            np.interp(drive[..., muscle], grid, curve)
+            np.interp(drive[..., muscle], _DRIVES, curve)
             for muscle, curve in enumerate(curves.T)
         ]
         return np.stack(muscles, axis=-1)
 
     @cached_property
-    def _expectation(self) -> tuple[F64, F64]:
-        """Drive over threshold (n,) and the expectation there (n, n_muscles)."""
-        grid = np.linspace(0.0, 4.0, 401)
-        return grid, expected_over_drive(self.recruitment, grid)
+    def _mean_log10_uv(self) -> F64:
+        """Expectations (n_drives, n_muscles)."""
+        return expected_over_drive(self.recruitment, _DRIVES)
+
+    @cached_property
+    def _log10_mean_uv(self) -> F64:
+        """Mean amplitudes (n_drives, n_muscles), as what is interpolated best."""
+        return np.log10(mean_uv_over_drive(self.recruitment, _DRIVES))
 
 
 def expected_over_drive(recruitment: Recruitment, drive: F64) -> F64:
-    """Return E[log10 max(A, 5 µV)] (n, n_muscles) at drives over threshold (n,).
+    """Return E[log10 max(A, 5 µV)] (n, n_muscles) at drives over threshold (n,)."""
+    return _over_noise(recruitment, drive, np.log10)
+
+
+def mean_uv_over_drive(recruitment: Recruitment, drive: F64) -> F64:
+    """Return E[max(A, 5 µV)] (n, n_muscles) at drives over threshold (n,)."""
+    return _over_noise(recruitment, drive, np.asarray)
+
+
+def _over_noise(
+    recruitment: Recruitment, drive: F64, scale: Callable[[F64], F64]
+) -> F64:
+    """Return the mean of `scale` of the amplitude.
 
     By Gauss-Hermite quadrature over the three noises; the sigmoid is smooth and the
     nodes are many enough for 0.005 log10 (tests compare it with draws).
@@ -132,14 +175,14 @@ def expected_over_drive(recruitment: Recruitment, drive: F64) -> F64:
             floor_uv = recruitment.floor_uv * 10.0 ** (
                 recruitment.floor_spread_log10 * floor_node
             )
-            log_size = np.log10(np.maximum(np.hypot(size_uv, floor_uv), FLOOR_UV))
-            total += weight * floor_weight * np.tensordot(weights, log_size, axes=1)
+            sizes = scale(np.maximum(np.hypot(size_uv, floor_uv), FLOOR_UV))
+            total += weight * floor_weight * np.tensordot(weights, sizes, axes=1)
     expected: F64 = total / weights[3:12].sum()
     return expected
 
 
 def measure_rmt_pct_mso(
-    subject: VirtualSubject, efield_at_1_pct_v_per_m: F32, rng: np.random.Generator
+    subject: Subject, efield_at_1_pct_v_per_m: F32, rng: np.random.Generator
 ) -> int:
     """Return the first muscle's resting threshold as an operator would find it.
 
@@ -171,7 +214,7 @@ def measure_rmt_pct_mso(
     return intensity
 
 
-def _partly_shared(
+def partly_shared(
     shape: tuple[int, ...], shared: float, rng: np.random.Generator
 ) -> F64:
     """Return unit-variance noise (…, n_muscles), part of it common to all muscles."""

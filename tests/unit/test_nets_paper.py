@@ -15,8 +15,10 @@ from m2m_rt.nets.paper import (
     SynergyNet,
     n_parameters,
 )
+from m2m_rt.nets.paper_box import point_voxels
 from m2m_rt.nets.paper_data import PaperDesign, draw_paper_data
 from m2m_rt.nets.paper_export import export_paper_net
+from m2m_rt.nets.paper_settings import EncoderSettings, MapperSettings
 from m2m_rt.nets.paper_training import (
     PaperRun,
     PaperSettings,
@@ -29,7 +31,9 @@ from m2m_rt.units import F32
 from tests.support.efield import make_synthetic_table
 
 SMALL = PaperSettings(
-    autoencoder_epochs=1, mapper_epochs=1, design=PaperDesign(n_pulses=(5, 3, 3, 3))
+    encoder=EncoderSettings(epochs=1),
+    mapper=MapperSettings(epochs=1),
+    design=PaperDesign(n_pulses=(5, 3, 3, 3)),
 )
 
 
@@ -71,7 +75,7 @@ def test_code_is_a_quarter_of_the_volume_and_masked_again() -> None:
 def test_volume_holds_each_points_value_at_its_place(kind: PaperInput) -> None:
     index = np.array([[0, 1, 2], [3, 3, 3]])
     fields = torch.tensor([[[0.0, 3.0, 4.0], [0.0, 0.0, 0.0]]])
-    filled = FieldVolume(index, 4, kind)(fields)
+    filled = FieldVolume(point_voxels(index, 4), kind)(fields)
     assert filled.shape == (1, 1, 4, 4, 4)
     assert torch.count_nonzero(filled > 1e-6) == 1
     expected = 5.0 if kind is PaperInput.EFIELD else 1.0  # saturated, from 0

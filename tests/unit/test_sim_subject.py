@@ -65,10 +65,15 @@ def test_the_expectation_is_the_mean_of_many_draws() -> None:
     subject, fields = demo_subject(3), efields(52.0)[:6]
     rng = np.random.default_rng(0)
     repeated = np.repeat(fields[np.newaxis], 2000, axis=0)
-    drawn = np.log10(np.maximum(subject.draw_uv(repeated, rng), 5.0))
+    drawn_uv = np.maximum(subject.draw_uv(repeated, rng), 5.0)
+    drawn = np.log10(drawn_uv)
     # three standard errors of 2000 draws with spread 0.33, and 0.005 of quadrature
     np.testing.assert_allclose(
         drawn.mean(axis=0), subject.expected_log10_uv(fields), atol=0.027
+    )
+    # four standard errors, the amplitudes' relative spread being about 1
+    np.testing.assert_allclose(
+        drawn_uv.mean(axis=0), subject.expected_uv(fields), rtol=0.09
     )
 
 

@@ -1,0 +1,79 @@
+"""`m2m study rivals`: the real-time family against plain regressors."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m2m_rt.app.model_path import model_folder
+from m2m_rt.app.progress_bars import progress_bars
+from m2m_rt.app.table_path import table_path
+
+if TYPE_CHECKING:
+    from m2m_rt.studies.rivals import RivalsPlan
+    from m2m_rt.studies.rivals_report import RivalsResult
+
+
+def register(study: typer.Typer) -> None:
+    """Add `m2m study rivals`."""
+    study.command("rivals")(rivals)
+
+
+def rivals(  # noqa: PLR0913, PLR0917 - one argument an option
+    json_file: Annotated[
+        Path, typer.Option("--json", help="File for all figures.", dir_okay=False)
+    ],
+    subjects: Annotated[int, typer.Option(min=2, help="Of each simulator.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 1,
+    ablations: Annotated[
+        bool, typer.Option(help="Change one thing at a time, random split only.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Folder for a picture.")] = None,
+    model: Annotated[
+        str, typer.Option(help="A name under models/ or a folder.")
+    ] = "m2mnet-rt",
+    table: Annotated[
+        str, typer.Option(help="A name under models/ or a path.")
+    ] = "demo",
+) -> None:
+    """Compare real-time models with plain regressors, also after few pulses.
+
+    On the subjects, pulses and splits of `m2m study paper` with the same seed; about
+    a minute a subject. The JSON has figures by simulator (and all together), question
+    and system, each with its 95 % interval over subjects, paired where it says minus.
+    """
+    from m2m_rt.studies.rivals import RivalsPlan
+    from m2m_rt.studies.rivals_report import draw_rivals, result_json
+
+    plan = RivalsPlan(seed=seed, n_subjects=subjects)
+    result = _run(plan, table, model, ablations=ablations)
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    json_file.write_bytes(result_json(result))
+    if report is not None:
+        typer.echo(draw_rivals(result, report))
+
+
+def _run(
+    plan: "RivalsPlan", table: str, model: str, *, ablations: bool
+) -> "RivalsResult":
+    from msgspec.structs import replace
+
+    from m2m_rt.adapters.onnx_predictor import read_shipped_model
+    from m2m_rt.adapters.table_file import read_table
+    from m2m_rt.efield import EfieldLookup
+    from m2m_rt.nets import head_field
+    from m2m_rt.studies.ablations import ablations as changed_systems
+    from m2m_rt.studies.baselines import baselines
+    from m2m_rt.studies.paper_splits import SplitName
+    from m2m_rt.studies.realtime_system import realtime_systems
+    from m2m_rt.studies.rivals import score_rivals
+    from m2m_rt.studies.rivals_report import rivals_result
+
+    head = head_field(EfieldLookup(read_table(table_path(table))))
+    model_bytes = read_shipped_model(model_folder(model))
+    systems = (*baselines(head), *realtime_systems(head, model_bytes))
+    if ablations:
+        systems = (*systems, *changed_systems(head))
+        plan = replace(plan, splits=(SplitName.RANDOM,), n_training=())
+    with progress_bars() as progress:
+        return rivals_result(plan, list(score_rivals(head, plan, systems, progress)))

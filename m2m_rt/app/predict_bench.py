@@ -1,0 +1,255 @@
+"""How long a prediction takes from the field on, beside the published networks.
+
+All models run in one process through ONNX Runtime on one thread and are timed in
+turns, so that whatever else the machine does falls on all of them. One pose is paced
+as a rig asks for it, and finds colder caches than a loop would.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from m2m_rt.adapters.onnx_predictor import OnnxPredictor
+from m2m_rt.learning import first_posterior, predict
+from m2m_rt.model import INPUT_NAME, MUSCLES
+from m2m_rt.nets import HeadField, Progress
+from m2m_rt.nets.paper import (
+    N_SYNERGIES,
+    Autoencoder,
+    DirectNet,
+    FieldVolume,
+    PaperHead,
+    PaperInput,
+    PaperNet,
+    ResidualNet,
+    SynergyNet,
+)
+from m2m_rt.nets.paper_box import box_grid
+from m2m_rt.nets.paper_export import export_paper_net
+from m2m_rt.nets.recruitment import RecruitmentSettings, fit_recruitment
+from m2m_rt.nets.recruitment_graph import export_recruitment
+from m2m_rt.nets.refit import warm_start
+from m2m_rt.units import F32, F64
+
+PACE_S = 0.01
+
+N_TRAINING = 629
+"""Pulses that the recruitment model has learnt from: it compares a field with each."""
+
+US_PER_NS = 1e-3
+
+Once = Callable[[F32], object]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchPlan:
+    """How much is timed."""
+
+    n_poses: int = 256
+    """Of the batch."""
+
+    n_single: int = 60
+    n_batches: int = 15
+    n_slow_batches: int = 2
+    """Of the published networks: seconds each."""
+
+    side: int = 32
+    """Voxels along the published networks' box."""
+
+    published: tuple[tuple[PaperInput, PaperHead], ...] = tuple(
+        (kind, last) for kind in PaperInput for last in PaperHead
+    )
+
+
+class BenchFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Median times in microseconds, one thread, from the field on."""
+
+    default: str
+    """The shipped model's name."""
+
+    models: dict[str, dict[str, float]]
+    """`us_1` and `us_256` of each; the shipped one's with its last layer."""
+
+    torch_us_1: float
+    """The shipped network for one pose in torch, where it could also run."""
+
+    quickest_published_over: dict[str, dict[str, float]]
+    """How many times longer the quickest published network takes."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A way from relative fields (n, n_roi, 3) to what is expected of them."""
+
+    name: str
+    once: Once
+    n_batches: int
+
+
+def bench_predict(
+    head: HeadField,
+    model_bytes: bytes,
+    *,
+    name: str,
+    plan: BenchPlan,
+    progress: Progress,
+) -> BenchFigures:
+    """Return the figures of `m2m bench predict`, by the names of its JSON file.
+
+    Parameters
+    ----------
+    head
+        Its table says how many points a field has.
+    model_bytes
+        The shipped model.
+    name
+        Of the shipped model.
+    plan
+        How much is timed.
+    progress
+        Told of every round.
+    """
+    torch.set_num_threads(1)
+    predictor = OnnxPredictor(
+        model_bytes, expected_hash=hashlib.sha256(model_bytes).hexdigest()
+    )
+    efield = _some_fields(head, plan.n_poses)
+    ours = (
+        Timed(name, _with_last_layer(predictor), plan.n_batches),
+        Timed("recruitment", _in_onnx(_recruitment(head)), plan.n_batches),
+    )
+    published = _published(head, plan, efield[:2], progress)
+    net, _ = warm_start(model_bytes, predictor)
+    in_torch = Timed("torch", lambda rows: net(torch.from_numpy(rows)), 0)
+    with torch.no_grad():
+        single = _single_us((*ours, in_torch, *published), efield[:1], plan, progress)
+        batch = _batch_us((*ours, *published), efield, progress)
+    models = {
+        one.name: {"us_1": single[one.name], "us_256": batch[one.name]}
+        for one in (*ours, *published)
+    }
+    quickest = {
+        key: min(models[one.name][key] for one in published)
+        for key in ("us_1", "us_256")
+    }
+    return BenchFigures(
+        default=name,
+        models=models,
+        torch_us_1=single["torch"],
+        quickest_published_over={
+            one.name: {key: quickest[key] / models[one.name][key] for key in quickest}
+            for one in ours
+        },
+        side=plan.side,
+    )
+
+
+def _some_fields(head: HeadField, count: int) -> F32:
+    """Return relative fields of the planned pose, a little apart from each other."""
+    planned = head.cortex.planned_unit_efield / np.float32(head.planned_peak_v_per_m)
+    rng = np.random.default_rng(0)
+    scale = rng.uniform(1.0, 1.4, (count, 1, 1)).astype(np.float32)
+    noise = 0.02 * rng.standard_normal((count, *planned.shape)).astype(np.float32)
+    fields: F32 = np.ascontiguousarray(planned * scale + noise, np.float32)
+    return fields
+
+
+def _with_last_layer(predictor: OnnxPredictor) -> Once:
+    """Return the shipped model with the last layer that a session learns."""
+    posterior = first_posterior(predictor.prior)
+    return lambda rows: predict(posterior, predictor.features(rows))
+
+
+def _in_onnx(model_bytes: bytes) -> Once:
+    """Return a session that gives its memory back: a batch of volumes takes 2 GB."""
+    options = ort.SessionOptions()
+    options.enable_cpu_mem_arena = False
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = ort.InferenceSession(
+        model_bytes, options, providers=["CPUExecutionProvider"]
+    )
+    return lambda rows: session.run(None, {INPUT_NAME: rows})
+
+
+def _recruitment(head: HeadField) -> bytes:
+    """Return a model of the usual size; how it was fitted does not change its time."""
+    fields = _some_fields(head, N_TRAINING)
+    rows = fields.reshape(N_TRAINING, -1).astype(np.float64) @ head.basis
+    log10_uv = np.random.default_rng(1).uniform(1.0, 3.0, (N_TRAINING, len(MUSCLES)))
+    model = fit_recruitment(rows, log10_uv, RecruitmentSettings(n_steps=2))
+    return export_recruitment(model, head.basis, fields[:1])
+
+
+def _published(
+    head: HeadField, plan: BenchPlan, example: F32, progress: Progress
+) -> tuple[Timed, ...]:
+    """Return the six published systems with random weights."""
+    timed = []
+    for done, (kind, last) in enumerate(plan.published):
+        net = _published_net(head, plan.side, kind, last)
+        once = _in_onnx(export_paper_net(net, example))
+        timed.append(Timed(f"{kind.value}.{last.value}", once, plan.n_slow_batches))
+        progress("exporting the published networks", done + 1, len(plan.published))
+    return tuple(timed)
+
+
+def _published_net(
+    head: HeadField, side: int, kind: PaperInput, last: PaperHead
+) -> PaperNet:
+    volume = FieldVolume(box_grid(head.lookup.table.roi, side), kind)
+    code_side, n_muscles = side // 4, len(MUSCLES)
+    nets: tuple[torch.nn.Module, ...] = (DirectNet(code_side, n_muscles),)
+    if last is not PaperHead.DIRECT:
+        synergies = np.full((N_SYNERGIES, n_muscles), 0.1, np.float32)
+        nets = (SynergyNet(code_side, synergies),)
+    if last is PaperHead.BOTH:
+        nets = (*nets, ResidualNet(code_side, n_muscles))
+    largest_uv = np.full(n_muscles, 1000.0, np.float32)
+    return PaperNet(volume, Autoencoder(volume.mask), nets, largest_uv).eval()
+
+
+def _single_us(
+    models: tuple[Timed, ...], row: F32, plan: BenchPlan, progress: Progress
+) -> dict[str, float]:
+    """Return each model's median time for one pose, paced, in turns."""
+    rounds: list[list[float]] = []
+    for done in range(plan.n_single):
+        rounds.append([_once_us(model.once, row, PACE_S) for model in models])
+        progress("one pose, paced", done + 1, plan.n_single)
+    return _medians(models, np.array(rounds))
+
+
+def _batch_us(
+    models: tuple[Timed, ...], rows: F32, progress: Progress
+) -> dict[str, float]:
+    """Return each model's median time for a batch, in turns."""
+    times: dict[str, list[float]] = {model.name: [] for model in models}
+    n_rounds = max(model.n_batches for model in models)
+    for done in range(n_rounds):
+        for model in models:
+            if done < model.n_batches:
+                times[model.name].append(_once_us(model.once, rows))
+        progress(f"{len(rows)} poses", done + 1, n_rounds)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def _medians(models: tuple[Timed, ...], times_us: F64) -> dict[str, float]:
+    median = np.median(times_us, axis=0)
+    return {model.name: float(us) for model, us in zip(models, median, strict=True)}
+
+
+def _once_us(once: Once, rows: F32, pause_s: float = 0.0) -> float:
+    if pause_s:
+        time.sleep(pause_s)
+    started_ns = time.perf_counter_ns()
+    once(rows)
+    return (time.perf_counter_ns() - started_ns) * US_PER_NS

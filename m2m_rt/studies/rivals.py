@@ -1,0 +1,247 @@
+"""The real-time family against plain regressors: accuracy, pulses needed, ablations.
+
+The subjects, pulses and splits are those of the paper's study with the same seed.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from scipy.stats import t as student_t
+
+from m2m_rt.nets.paper_data import (
+    PaperData,
+    PaperDesign,
+    PaperPulses,
+    draw_paper_pulses,
+    poses_rng,
+    record,
+)
+from m2m_rt.nets.sessions import HeadField, Progress
+from m2m_rt.sim import SeedStream, subject_rng
+from m2m_rt.studies.paper_scores import ScoredPulses, floored_log10, score
+from m2m_rt.studies.paper_splits import Fold, SplitName, paper_split
+from m2m_rt.studies.simulators import SIMULATORS
+from m2m_rt.studies.systems import Predicted, System
+from m2m_rt.units import F64
+
+CEILING = "ceiling"
+REFERENCE = "pca_gp"
+"""What every system's difference is taken to."""
+
+_RANGE = 0.95
+
+
+class RivalsPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who is asked what."""
+
+    seed: Annotated[int, Meta(ge=0)] = 1
+    """Of poses, splits and subjects."""
+
+    n_subjects: Annotated[int, Meta(gt=0)] = 10
+    """Of each simulator."""
+
+    simulators: tuple[str, ...] = tuple(SIMULATORS)
+    splits: tuple[SplitName, ...] = tuple(SplitName)
+
+    n_training: tuple[int, ...] = (60, 150, 300)
+    """Training pulses, drawn from those of the random split, that are tried apart."""
+
+    design: PaperDesign = PaperDesign()
+
+
+class Mean(msgspec.Struct, frozen=True, kw_only=True):
+    """A mean over subjects with its 95 % interval (Student's t)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class SystemFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One system's scores on one question."""
+
+    r2_log10: Mean
+    nrmse: Mean
+    r2_of_ceiling: float
+    """Mean R² log10 over the ceiling's."""
+
+    nrmse_above_ceiling: Mean
+    """Paired with the ceiling, a subject at a time."""
+
+    r2_minus_reference: Mean
+    nrmse_minus_reference: Mean
+    """Paired with the reference, a subject at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One system's scores on one subject and question."""
+
+    simulator: str
+    subject: int
+    question: str
+    """A split's name, or `random_60` after 60 training pulses."""
+
+    system: str
+    r2_log10: float
+    nrmse: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    name: str
+    folds: tuple[Fold, ...]
+
+
+def score_rivals(
+    head: HeadField, plan: RivalsPlan, systems: tuple[System, ...], progress: Progress
+) -> Iterator[Scored]:
+    """Give the scores of every system, and of the ceiling, on every question."""
+    pulses = draw_paper_pulses(head, plan.design, poses_rng(plan.seed))
+    questions = _questions(head, plan, pulses)
+    people = [
+        (simulator, subject)
+        for subject in range(plan.n_subjects)
+        for simulator in plan.simulators
+    ]
+    for done, (simulator, subject) in enumerate(people):
+        data = _recorded(head, plan, pulses, (simulator, subject))
+        for question in questions:
+            for name, said in _answers(data, question, systems):
+                r2_log10, nrmse = _score(data, question, said)
+                yield Scored(simulator, subject, question.name, name, r2_log10, nrmse)
+        progress("subjects", done + 1, len(people))
+
+
+def figures(scored: list[Scored]) -> dict[str, dict[str, SystemFigures]]:
+    """Return figures by question and system, over all subjects given."""
+    found: dict[str, dict[str, SystemFigures]] = {}
+    for question in dict.fromkeys(one.question for one in scored):
+        asked = [one for one in scored if one.question == question]
+        systems = dict.fromkeys(one.system for one in asked)
+        table = {name: _of_system(asked, name) for name in systems}
+        found[question] = {
+            name: _figures(rows, table[CEILING], table.get(REFERENCE, rows))
+            for name, rows in table.items()
+        }
+    return found
+
+
+def interval(values: F64) -> Mean:
+    """Return the mean of subjects' values (n,) and its 95 % interval."""
+    mean, n = float(np.mean(values)), len(values)
+    half = math.nan
+    if n > 1:
+        quantile = float(student_t.ppf(0.5 + _RANGE / 2.0, n - 1))
+        half = quantile * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Mean(mean=mean, low=mean - half, high=mean + half)
+
+
+def _questions(
+    head: HeadField, plan: RivalsPlan, pulses: PaperPulses
+) -> tuple[_Question, ...]:
+    """Return the splits, then the random one with less to learn from."""
+
+    def folds(name: SplitName) -> tuple[Fold, ...]:
+        region = head.lookup.table.region
+        return paper_split(
+            name,
+            pulses,
+            plan.design,
+            planned_head_from_coil=region.planned_head_from_coil,
+            seed=plan.seed,
+        ).folds
+
+    (whole,) = folds(SplitName.RANDOM)
+    order = np.random.default_rng(plan.seed).permutation(whole.training)
+    fewer = [
+        _Question(
+            f"{SplitName.RANDOM.value}_{count}",
+            (Fold(np.sort(order[:count]), whole.test, whole.training),),
+        )
+        for count in plan.n_training
+        if count < len(order)
+    ]
+    return (*(_Question(name.value, folds(name)) for name in plan.splits), *fewer)
+
+
+def _recorded(
+    head: HeadField, plan: RivalsPlan, pulses: PaperPulses, who: tuple[str, int]
+) -> PaperData:
+    """Return one subject's recording, as the paper's study draws it."""
+    simulator, subject = who
+    rng = subject_rng(plan.seed, SeedStream.EVALUATION, subject)
+    person = SIMULATORS[simulator](rng, head.cortex)
+    amplitude_uv, expected_uv, expected_log10_uv = record(head, pulses, person, rng)
+    every = np.arange(len(amplitude_uv))
+    return PaperData(
+        pulses, amplitude_uv, expected_uv, expected_log10_uv, every, every[:0]
+    )
+
+
+def _answers(
+    data: PaperData, question: _Question, systems: tuple[System, ...]
+) -> Iterator[tuple[str, list[Predicted]]]:
+    """Give each system's name and what it says of each fold's test."""
+    yield (
+        CEILING,
+        [
+            Predicted(data.expected_uv[fold.test], data.expected_log10_uv[fold.test])
+            for fold in question.folds
+        ],
+    )
+    for system in systems:
+        yield (
+            system.name,
+            [
+                system.fit(data, fold.training, _quiet).predict(data, fold.test)
+                for fold in question.folds
+            ],
+        )
+
+
+def _score(
+    data: PaperData, question: _Question, said: list[Predicted]
+) -> tuple[float, float]:
+    """Return R² of log10 and NRMSE, folds put together."""
+    measured_uv, largest_uv = [], []
+    for fold in question.folds:
+        rows = data.amplitude_uv[fold.test].astype(np.float64)
+        largest = data.amplitude_uv[fold.training].max(axis=0).astype(np.float64)
+        measured_uv.append(rows)
+        largest_uv.append(np.broadcast_to(largest, rows.shape))
+    scale = np.concatenate(largest_uv)
+    found = score(
+        ScoredPulses(
+            predicted=np.concatenate([one.amplitude_uv for one in said]) / scale,
+            measured=np.concatenate(measured_uv) / scale,
+            predicted_log10_uv=np.concatenate([one.log10_uv for one in said]),
+            measured_log10_uv=floored_log10(np.concatenate(measured_uv)),
+        )
+    )
+    return found.r2_log10, found.nrmse
+
+
+def _of_system(asked: list[Scored], name: str) -> F64:
+    """Return (n_people, 2): R² of log10 and NRMSE, people in the order asked."""
+    return np.array([(s.r2_log10, s.nrmse) for s in asked if s.system == name])
+
+
+def _figures(rows: F64, ceiling: F64, reference: F64) -> SystemFigures:
+    return SystemFigures(
+        r2_log10=interval(rows[:, 0]),
+        nrmse=interval(rows[:, 1]),
+        r2_of_ceiling=float(rows[:, 0].mean() / ceiling[:, 0].mean()),
+        nrmse_above_ceiling=interval(rows[:, 1] - ceiling[:, 1]),
+        r2_minus_reference=interval(rows[:, 0] - reference[:, 0]),
+        nrmse_minus_reference=interval(rows[:, 1] - reference[:, 1]),
+    )
+
+
+def _quiet(_stage: str, _done: int, _total: int) -> None:
+    """Show nothing: fits take seconds."""
