@@ -13,7 +13,7 @@ from m2m_rt.nets.paper_data import PaperData
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.studies.coefficients import Components, field_coefficients
 from m2m_rt.studies.field_process import FieldProcess
-from m2m_rt.studies.smearing import learn_smearing
+from m2m_rt.studies.smearing import Smearing, learn_smearing
 from m2m_rt.studies.systems import Fitted, Predicted, System
 from m2m_rt.studies.voxel_sigmoid import fit_voxel_sigmoids
 from m2m_rt.units import F64, I64
@@ -109,23 +109,47 @@ def fit_ridge(head: HeadField, data: PaperData, training: I64) -> Fitted:
     return FittedRule(rule, weights.size + n_muscles, n_muscles * (trace + 1.0))
 
 
-def fit_process(head: HeadField, data: PaperData, training: I64) -> Fitted:
+def fit_process(head: HeadField, data: PaperData, training: I64) -> "FittedProcess":
     """Learn a Gaussian process on principal components."""
     coefficients = field_coefficients(head, data, training)
     parts = Components(coefficients, N_PROCESS_COMPONENTS)
-    log10_uv = log10_meps(data, training)
-    process = FieldProcess(parts.of(coefficients), log10_uv)
+    process = FieldProcess(parts.of(coefficients), log10_meps(data, training))
     smearing = learn_smearing(
         process.left_out_log10_uv, data.amplitude_uv[training].astype(np.float64)
     )
+    return FittedProcess(head, parts, process, smearing)
 
-    def rule(data: PaperData, rows: I64) -> Predicted:
-        expected = process.log10_uv(parts.of(field_coefficients(head, data, rows)))
-        return Predicted(smearing.amplitude_uv(expected), expected)
 
-    # lengths; signal, noise, mean of each muscle; what is learnt is in the hat matrix
-    n_settings = len(process.settings.lengths) + 3 * log10_uv.shape[1]
-    return FittedRule(rule, n_settings, process.hat_trace)
+@dataclass(frozen=True, slots=True)
+class FittedProcess:
+    """A Gaussian process on one subject; fulfils `Fitted`."""
+
+    head: HeadField
+    parts: Components
+    process: FieldProcess
+    smearing: Smearing
+
+    @property
+    def n_parameters(self) -> int:
+        """Lengths; signal, noise and mean of each muscle: the rest is in the trace."""
+        settings = self.process.settings
+        return len(settings.lengths) + 3 * len(settings.signal)
+
+    @property
+    def n_effective(self) -> int:
+        """All of them: nothing shrinks."""
+        return self.n_parameters
+
+    @property
+    def hat_trace(self) -> float:
+        """Of all muscles."""
+        return self.process.hat_trace
+
+    def predict(self, data: PaperData, rows: I64) -> Predicted:
+        """Return what is expected of rows."""
+        seen = self.parts.of(field_coefficients(self.head, data, rows))
+        expected = self.process.log10_uv(seen)
+        return Predicted(self.smearing.amplitude_uv(expected), expected)
 
 
 def fit_neighbours(data: PaperData, training: I64) -> Fitted:

@@ -36,25 +36,28 @@ class FieldProcess:
 
     def __init__(self, components: F64, log10_uv: F64, seed: int = 0) -> None:
         """Tune on training rows (n, k), (n, n_muscles), and learn them."""
-        self._mean, self._sd = log10_uv.mean(axis=0), log10_uv.std(axis=0) + 1e-9
-        standard = (log10_uv - self._mean) / self._sd
+        self.mean = log10_uv.mean(axis=0)
+        """(n_muscles,): log10 µV far from all training rows."""
+        sd = log10_uv.std(axis=0) + 1e-9
+        standard = (log10_uv - self.mean) / sd
         order = np.random.default_rng(seed).permutation(len(components))[:N_TUNED]
         self.settings = tune(components[order], standard[order])
-        self._components = components
         values, vectors = _decompose(_kernel(components, components, self.settings))
         share = self.settings.signal * values[:, np.newaxis]  # (n, n_muscles)
         total = share + self.settings.noise
-        self._weights = vectors @ ((vectors.T @ standard) / total)
+        weights = vectors @ ((vectors.T @ standard) / total)
+        self.known = components
+        self.pull = sd * self.settings.signal * weights
+        """(n, n_muscles): what each training row adds, times its kernel."""
         inverse = vectors**2 @ (1.0 / total)  # diagonal of each muscle's inverse
-        self.left_out_log10_uv = log10_uv - self._sd * self._weights / inverse
+        self.left_out_log10_uv = log10_uv - sd * weights / inverse
         """(n, n_muscles): each training row predicted from all the others."""
         self.hat_trace = float(np.sum(share / total) + log10_uv.shape[1])
 
     def log10_uv(self, components: F64) -> F64:
         """Return expected log10 MEPs (n, n_muscles)."""
-        near = _kernel(components, self._components, self.settings)
-        moved = near @ self._weights * self.settings.signal
-        expected: F64 = self._mean + self._sd * moved
+        near = _kernel(components, self.known, self.settings)
+        expected: F64 = self.mean + near @ self.pull
         return expected
 
 

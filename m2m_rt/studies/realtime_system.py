@@ -19,14 +19,11 @@ from m2m_rt.nets.refit import Trials, refit
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.nets.subject_net import SubjectNet, SubjectNetSettings, fit_subject_net
 from m2m_rt.studies.baselines import NamedSystem, fit_process, log10_meps
-from m2m_rt.studies.committee import Committee, Remembered
+from m2m_rt.studies.committee import COMMITTEE_WEIGHTS, Committee, Remembered
 from m2m_rt.studies.field_rows import FieldRows, FilterPlan, start_filters
 from m2m_rt.studies.smearing import Smearing, learn_smearing
 from m2m_rt.studies.systems import Fitted, Predicted, System
 from m2m_rt.units import F64, I64
-
-COMMITTEE_WEIGHTS = (2.0, 1.0, 1.0)
-"""Of recruitment, population, process; chosen on subjects that nothing is judged on."""
 
 _HELD_OUT = 0.2
 """Part of the training rows that a refit is judged on, before it is taken."""
@@ -111,7 +108,7 @@ class PopulationSystem:
         amplitude_uv = data.amplitude_uv[order].astype(np.float64)
         progress(self.name, 1, 1)
         return FittedExpectation(
-            model=_LastLayer(network, posterior),
+            model=LastLayer(network, posterior),
             n_parameters=posterior.latent_mean.size,
             n_effective=int(np.sum(np.abs(posterior.latent_mean) > 1e-3)),
             hat_trace=_hat_trace(posterior),
@@ -216,11 +213,14 @@ class FilterSystem:
 
 
 @dataclass(frozen=True, slots=True)
-class _LastLayer:
+class LastLayer:
+    """A network and what its last layer has learnt."""
+
     network: OnnxPredictor
     posterior: Posterior
 
     def log10_uv(self, data: PaperData, rows: I64) -> F64:
+        """Return expected log10 MEPs (n, n_muscles)."""
         features = self.network.features(data.relative_efield[rows])
         return predict(self.posterior, features).mean
 

@@ -1,15 +1,13 @@
-"""The recruitment model finds what made the data, and its ONNX graph says the same."""
+"""The recruitment model finds what made the data, and its graph says the same."""
 
 import functools
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 
-from m2m_rt.model import INPUT_NAME
 from m2m_rt.nets.recruitment import Recruited, RecruitmentSettings, fit_recruitment
-from m2m_rt.nets.recruitment_graph import export_recruitment
+from m2m_rt.nets.recruitment_graph import RecruitmentGraph
 from m2m_rt.nets.shape_features import ShapeFeatures, ShapeSettings
 from m2m_rt.nets.subject_net import SubjectNetSettings, fit_subject_net
 from m2m_rt.units import F32, F64
@@ -90,9 +88,8 @@ def test_graph_says_what_the_model_says() -> None:
     rows, basis = fields()
     efield = (rows[300:] @ basis.T.astype(np.float64)).reshape(100, N_ROI, 3)
     example = efield.astype(np.float32)
-    model_bytes = export_recruitment(fitted(), basis, example[:1])
-    session = ort.InferenceSession(model_bytes, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {INPUT_NAME: example})
+    with torch.no_grad():
+        found = RecruitmentGraph(fitted(), basis)(torch.tensor(example)).numpy()
     assert found.shape == (100, 2, N_MUSCLES)
     # float32 fields, and distances as differences of squares
     np.testing.assert_allclose(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from m2m_rt.adapters.onnx_predictor import read_shipped_model
 from m2m_rt.adapters.table_file import read_table
@@ -13,13 +14,34 @@ from m2m_rt.efield import EfieldLookup
 from m2m_rt.nets import HeadField, head_field
 from m2m_rt.nets.paper_data import PaperData, PaperDesign, draw_paper_data
 from m2m_rt.nets.recruitment import RecruitmentSettings
+from m2m_rt.nets.recruitment_graph import RecruitmentGraph
+from m2m_rt.nets.refit import warm_start
 from m2m_rt.nets.subject_net import SubjectNetSettings
-from m2m_rt.studies.baselines import NamedSystem, baselines, fit_mean, fit_ridge
+from m2m_rt.studies.baselines import (
+    NamedSystem,
+    baselines,
+    fit_mean,
+    fit_process,
+    fit_ridge,
+)
 from m2m_rt.studies.coefficients import field_coefficients
-from m2m_rt.studies.committee import Committee, Remembered
+from m2m_rt.studies.committee import (
+    COMMITTEE_WEIGHTS,
+    Committee,
+    FittedCommittee,
+    Remembered,
+)
+from m2m_rt.studies.committee_graph import (
+    CommitteeGraph,
+    PopulationGraph,
+    ProcessGraph,
+)
 from m2m_rt.studies.field_process import FieldProcess
 from m2m_rt.studies.realtime_system import (
     FilterSystem,
+    FittedExpectation,
+    FittedRecruitment,
+    LastLayer,
     PopulationSystem,
     RecruitmentSystem,
     realtime_systems,
@@ -162,3 +184,28 @@ def test_population_learns_the_subject() -> None:
         error = said.log10_uv - data.expected_log10_uv[data.test]
         errors.append(float(np.sqrt(np.mean(error**2))))
     assert errors[1] < 0.7 * errors[0]
+
+
+def test_graph_of_a_committee_says_what_its_members_say() -> None:
+    data, head = recording(), demo_head()
+    seen = data.training
+    how = RecruitmentSettings(n_steps=30)
+    shipped = read_shipped_model(TABLE.parents[2] / "m2mnet-rt" / "1")
+    drives = RecruitmentSystem("r", head, how).fit(data, seen, quiet)
+    layer = PopulationSystem("p", shipped).fit(data, seen, quiet)
+    process = fit_process(head, data, seen)
+    assert isinstance(drives, FittedRecruitment)
+    assert isinstance(layer, FittedExpectation)
+    assert isinstance(layer.model, LastLayer)
+    weights = np.array(COMMITTEE_WEIGHTS) / sum(COMMITTEE_WEIGHTS)
+    fitted = FittedCommittee((drives, layer, process), weights)
+    expected = fitted.predict(data, data.test).log10_uv
+    net, _ = warm_start(shipped, layer.model.network)
+    graph = CommitteeGraph(
+        RecruitmentGraph(drives.model, head.basis),
+        PopulationGraph(net, layer.model.posterior),
+        ProcessGraph(process.parts, process.process, head.basis),
+    )
+    with torch.no_grad():
+        found = graph(torch.tensor(data.relative_efield[data.test])).numpy()
+    np.testing.assert_allclose(found, expected, atol=5e-3)  # float32 distances
