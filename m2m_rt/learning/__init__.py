@@ -1,5 +1,6 @@
-"""Learning while the session runs: last layer, progressive score, promotion."""
+"""Learning while the session runs: last layer, maps, progressive score, promotion."""
 
+from m2m_rt.learning.active_map import ActiveMap, ActiveSettings, spread_out
 from m2m_rt.learning.aim import (
     Aim,
     AimLimits,
@@ -24,6 +25,31 @@ from m2m_rt.learning.last_layer import (
     predict,
     predict_mean,
     rebuild,
+)
+from m2m_rt.learning.map_hyper import Recording, likeliest_settings, map_log_likelihood
+from m2m_rt.learning.map_kernel import (
+    MapPulses,
+    PoseMapSettings,
+    covariance,
+    gaps,
+    squared_distance,
+)
+from m2m_rt.learning.map_process import (
+    FittedMap,
+    GrowingMap,
+    MapAnswer,
+    fit_map,
+    join_pulses,
+    predict_map,
+)
+from m2m_rt.learning.map_progress import (
+    Z_90,
+    LevelScaleSettings,
+    Progress,
+    coverage_90,
+    crps_normal,
+    level_scales,
+    predict_progressively,
 )
 from m2m_rt.learning.map_summary import (
     Interval,
@@ -53,13 +79,9 @@ from m2m_rt.learning.next_pulse import (
     stop_reason,
     variance_reduction,
 )
+from m2m_rt.learning.pose_mapper import MuscleMapper, fit_mapper, predict_muscle
 from m2m_rt.learning.promotion import PromotionRule, promotes
-from m2m_rt.learning.score import (
-    ProgressiveScore,
-    progressive_score,
-    r2_log10,
-    stack,
-)
+from m2m_rt.learning.score import ProgressiveScore, progressive_score, r2_log10, stack
 from m2m_rt.learning.selection import select_muscles
 from m2m_rt.learning.source import (
     SourceDraws,
@@ -84,22 +106,34 @@ from m2m_rt.learning.surfaces import (
 __all__ = [
     "COUNTED",
     "MEP_PRESENT_UV",
+    "Z_90",
+    "ActiveMap",
+    "ActiveSettings",
     "Aim",
     "AimLimits",
     "Candidates",
     "FieldMap",
+    "FittedMap",
+    "GrowingMap",
     "Interval",
     "LastLayerPrior",
+    "LevelScaleSettings",
+    "MapAnswer",
+    "MapPulses",
     "MapSettings",
     "MapSites",
     "MappingState",
     "MuscleMap",
+    "MuscleMapper",
     "NextPulse",
     "Place",
+    "PoseMapSettings",
     "Posterior",
     "Predicted",
+    "Progress",
     "ProgressiveScore",
     "PromotionRule",
+    "Recording",
     "ResponseMap",
     "SourceDraws",
     "SourcePosterior",
@@ -109,28 +143,41 @@ __all__ = [
     "Surfaces",
     "areas_mm2",
     "best_candidate",
+    "covariance",
+    "coverage_90",
+    "crps_normal",
     "draw_sources",
     "draw_weights",
     "expectation_variance",
     "expected_gain",
     "field_map",
     "first_posterior",
+    "fit_map",
+    "fit_mapper",
     "fit_sources",
     "gain_at_most",
+    "gaps",
     "gravity_places",
     "hotspot_places",
     "integrated_variance_reduction",
     "interval_of",
+    "join_pulses",
     "last_layer_surfaces",
     "learn",
+    "level_scales",
+    "likeliest_settings",
     "log_likelihood",
+    "map_log_likelihood",
     "map_surfaces",
     "mean_of_pulses",
     "most_telling_pulse",
     "muscle_map",
     "place_of",
     "predict",
+    "predict_map",
     "predict_mean",
+    "predict_muscle",
+    "predict_progressively",
     "probabilities",
     "progressive_score",
     "promotes",
@@ -141,6 +188,8 @@ __all__ = [
     "shared_share",
     "source_answers",
     "source_drives",
+    "spread_out",
+    "squared_distance",
     "stack",
     "stop_reason",
     "variance_reduction",
