@@ -53,7 +53,7 @@ def read_poses(path: Path, columns: Columns) -> Poses:
     is_given: Bools = np.asarray(np.isfinite(position_mm).all(axis=1))
     intensity, unit = _intensity(path, columns)
     if intensity is not None:
-        is_given &= np.isfinite(intensity)
+        is_given = is_given & np.isfinite(intensity)
     _check_extent(path, position_mm[is_given])
     return Poses(position_mm, rotation, intensity, unit, is_given)
 
@@ -120,7 +120,7 @@ def _from_quaternions(path: Path, columns: Columns, position_mm: F64) -> F64 | N
     if len(there) < 4 or position_mm.shape[1] < 3:
         found = f"{', '.join(there)} and {position_mm.shape[1]} coordinates"
         raise DataError(f"{path}: {found}; expected x, y, z and qw, qx, qy, qz")
-    given = np.isfinite(position_mm).all(axis=1)
+    given: Bools = np.asarray(np.isfinite(position_mm).all(axis=1))
     quaternion = np.column_stack(
         [numbers(path, columns, name, may_be_empty=True) for name in _QUATERNION]
     )

@@ -7,10 +7,9 @@ ones; with no other subject, from the shipped ones alone.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
-from m2m_rt.adapters.motor_map_file import SubjectMaps
+from m2m_rt.adapters.motor_map_file import CombinedMap, SubjectMaps
 from m2m_rt.learning import (
     ActiveSettings,
     PoseMapSettings,
@@ -18,14 +17,13 @@ from m2m_rt.learning import (
     Recording,
 )
 from m2m_rt.studies.maps_active import (
+    PRIOR_WEIGHTS,
     ActiveRun,
-    Truth,
-    fit_truth,
+    prior_weight_losses,
     protocol_of,
     run_active,
     run_noisy,
     run_random,
-    shipped_length_mm,
 )
 from m2m_rt.studies.maps_baselines import BaselineTable, baseline_table, choose_settings
 from m2m_rt.studies.maps_data import (
@@ -47,6 +45,7 @@ from m2m_rt.studies.maps_scores import (
     repeats_ceiling,
     running_mean_score,
 )
+from m2m_rt.studies.maps_truth import Truth, fit_truth, shipped_length_mm
 
 _GRID = "GRID"
 
@@ -115,7 +114,14 @@ def study_maps(
         None if s.combined is None else fit_truth(s.combined, truth_length_mm)
         for s in subjects
     ]
-    plan = _Plan(subjects, recordings, fitted, tables, truths, shipped)
+    losses: list[list[float] | None] = []
+    for row, (subject, truth) in enumerate(zip(subjects, truths, strict=True)):
+        if truth is None or len(subjects) == 1:
+            losses.append(None)  # nobody to teach, or nothing
+        else:
+            losses.append(prior_weight_losses(subject, truth))
+        step("active mapping: choosing", row + 1, len(subjects))
+    plan = _Plan(subjects, recordings, fitted, tables, truths, losses, shipped)
     return [_study_one(plan, row, step) for row in range(len(subjects))]
 
 
@@ -126,6 +132,9 @@ class _Plan:
     fitted: list[dict[str, PoseMapSettings]]
     tables: list[BaselineTable]
     truths: list[Truth | None]
+    losses: list[list[float] | None]
+    """Of the prior weights of active mapping."""
+
     shipped: ShippedMapSettings
 
     def others(self, row: int) -> list[int]:
@@ -178,17 +187,24 @@ def _ceilings(
     return {"repeats": repeats, "noise_model": noise_ceiling(recording, own[DRIFT])}
 
 
+def _active_settings(plan: _Plan, row: int, combined: CombinedMap) -> ActiveSettings:
+    """Return the mapper's settings: what is best for the others, or shipped."""
+    lengths_mm = [t.length_mm for o in plan.others(row) if (t := plan.truths[o])]
+    losses = [each for o in plan.others(row) if (each := plan.losses[o])]
+    if not lengths_mm or not losses:
+        return ActiveSettings(length_mm=shipped_length_mm(combined))
+    best = int(np.argmin(np.mean(losses, axis=0)))
+    return ActiveSettings(
+        length_mm=float(np.exp(np.mean(np.log(lengths_mm)))),
+        prior_weights=PRIOR_WEIGHTS[best],
+    )
+
+
 def _active(plan: _Plan, row: int, step: MapStep) -> ActiveResult | str:
     subject, truth = plan.subjects[row], plan.truths[row]
     if truth is None or subject.combined is None:
         return f"no {subject.subject}_COMB.mat beside the maps"
-    lengths_mm = [t.length_mm for o in plan.others(row) if (t := plan.truths[o])]
-    length_mm = (
-        float(np.exp(np.mean(np.log(lengths_mm))))
-        if lengths_mm
-        else shipped_length_mm(subject.combined)
-    )
-    settings = msgspec.structs.replace(ActiveSettings(), length_mm=length_mm)
+    settings = _active_settings(plan, row, subject.combined)
     protocol = protocol_of(subject, truth)
     has_rand = any(each.name == "RAND" for each in subject.maps)
     name = subject.subject

@@ -12,7 +12,8 @@ from m2m_rt.adapters.motor_map_file import SubjectMaps, find_motor_maps, read_su
 from m2m_rt.app.cli import main
 from m2m_rt.learning import ActiveSettings
 from m2m_rt.studies.maps import study_maps
-from m2m_rt.studies.maps_active import fit_truth, protocol_of, run_active
+from m2m_rt.studies.maps_active import protocol_of, run_active
+from m2m_rt.studies.maps_truth import fit_truth
 
 LEAST_R2 = {"AS": (0.47, 0.52, 0.53), "CCL": (0.29, 0.34, 0.36)}
 MOST_NMSE = {"AS": 0.05, "CCL": 0.12}
