@@ -17,9 +17,7 @@ from m2m_rt.learning import (
     Recording,
 )
 from m2m_rt.studies.maps_active import (
-    PRIOR_WEIGHTS,
     ActiveRun,
-    prior_weight_losses,
     protocol_of,
     run_active,
     run_noisy,
@@ -114,14 +112,7 @@ def study_maps(
         None if s.combined is None else fit_truth(s.combined, truth_length_mm)
         for s in subjects
     ]
-    losses: list[list[float] | None] = []
-    for row, (subject, truth) in enumerate(zip(subjects, truths, strict=True)):
-        if truth is None or len(subjects) == 1:
-            losses.append(None)  # nobody to teach, or nothing
-        else:
-            losses.append(prior_weight_losses(subject, truth))
-        step("active mapping: choosing", row + 1, len(subjects))
-    plan = _Plan(subjects, recordings, fitted, tables, truths, losses, shipped)
+    plan = _Plan(subjects, recordings, fitted, tables, truths, shipped)
     return [_study_one(plan, row, step) for row in range(len(subjects))]
 
 
@@ -132,9 +123,6 @@ class _Plan:
     fitted: list[dict[str, PoseMapSettings]]
     tables: list[BaselineTable]
     truths: list[Truth | None]
-    losses: list[list[float] | None]
-    """Of the prior weights of active mapping."""
-
     shipped: ShippedMapSettings
 
     def others(self, row: int) -> list[int]:
@@ -188,16 +176,15 @@ def _ceilings(
 
 
 def _active_settings(plan: _Plan, row: int, combined: CombinedMap) -> ActiveSettings:
-    """Return the mapper's settings: what is best for the others, or shipped."""
+    """Return the mapper's settings: its length is the others', or shipped.
+
+    Its prior weights are averaged over, not chosen: what was best for one subject made
+    the other's error half as large again.
+    """
     lengths_mm = [t.length_mm for o in plan.others(row) if (t := plan.truths[o])]
-    losses = [each for o in plan.others(row) if (each := plan.losses[o])]
-    if not lengths_mm or not losses:
+    if not lengths_mm:
         return ActiveSettings(length_mm=shipped_length_mm(combined))
-    best = int(np.argmin(np.mean(losses, axis=0)))
-    return ActiveSettings(
-        length_mm=float(np.exp(np.mean(np.log(lengths_mm)))),
-        prior_weights=PRIOR_WEIGHTS[best],
-    )
+    return ActiveSettings(length_mm=float(np.exp(np.mean(np.log(lengths_mm)))))
 
 
 def _active(plan: _Plan, row: int, step: MapStep) -> ActiveResult | str:

@@ -33,13 +33,6 @@ TRIAL_SPREAD_LOG10 = 0.25
 N_NOISY = 3
 """Runs with noisy answers, of different noise; their mean is told."""
 
-PRIOR_WEIGHTS = ((0.2,), (0.2, 1.0), (1.0,))
-"""What the mapper's prior weights are chosen from on other subjects; the middle one is
-shipped."""
-
-_JUDGED_FROM = 36
-"""Pulses; before, all maps are still blank and any choice is as good."""
-
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun:
@@ -106,25 +99,6 @@ def run_active(
         nmse.append(_nmse(mapper, protocol))
         step(label, pulses[-1], N_PULSES)
     return ActiveRun(tuple(pulses), tuple(nmse), mapper.queried_mm)
-
-
-def prior_weight_losses(subject: SubjectMaps, truth: Truth) -> list[float]:
-    """Return each of `PRIOR_WEIGHTS`' mean log error over a subject's whole curve.
-
-    The mapper knows the truth's length here: this subject teaches others.
-    """
-    protocol = protocol_of(subject, truth)
-    losses = []
-    for weights in PRIOR_WEIGHTS:
-        settings = ActiveSettings(length_mm=truth.length_mm, prior_weights=weights)
-        run = run_active(protocol, settings, lambda *_told: None, "")
-        judged = [
-            error
-            for pulses, error in zip(run.pulses, run.nmse, strict=True)
-            if pulses >= _JUDGED_FROM
-        ]
-        losses.append(float(np.mean(np.log(judged))))
-    return losses
 
 
 def run_random(protocol: Protocol, settings: ActiveSettings) -> ActiveRun:

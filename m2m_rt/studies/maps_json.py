@@ -61,7 +61,6 @@ def _of_active(active: ActiveResult | str) -> dict[str, Any]:
             **_of_run(active.active),
             "truth_length_cm": active.truth.length_mm / _MM_PER_CM,
             "mapper_length_cm": active.settings.length_mm / _MM_PER_CM,
-            "prior_weights": list(active.settings.prior_weights),
             "start_from": active.start_from,
         },
         "active_noisy": {
