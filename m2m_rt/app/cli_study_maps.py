@@ -83,8 +83,8 @@ def _print_table(figures: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title="Motor maps: R² of single pulses in log10 µV")
-    columns = ("R² position", "+ map", "best baseline", "progressive R²", "CRPS")
-    for name in ("subject", *columns, "90 % holds", "NMSE at the end"):
+    columns = ("position", "+ map", "best baseline", "from past", "CRPS")
+    for name in ("subject", *columns, "in 90 %", "NMSE"):
         table.add_column(name, justify="right")
     for subject, found in figures.items():
         table.add_row(subject, *_cells(found))

@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 from support.maps import draw_recording, expected_log10_uv
 
+from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.cli import main
+from m2m_rt.app.table_path import table_path
+from m2m_rt.efield import EfieldLookup
+from m2m_rt.geometry import quaternion_from_matrix
+from m2m_rt.sim import (
+    Cortex,
+    SeedStream,
+    SubjectSettings,
+    demo_design,
+    draw_subject,
+    measure_rmt_pct_mso,
+    subject_rng,
+)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +138,55 @@ def test_settings_come_from_other_tables_and_a_muscle_can_be_named(
         "other.csv"
     ]
     assert main([*command, "--muscle", "TA"]) == 2
+
+
+def test_the_networks_last_layer_learns_a_virtual_subject(tmp_path: Path) -> None:
+    lab, rmt_pct_mso = virtual_lab(80)
+    data, figures, out = tmp_path / "lab.csv", tmp_path / "f.json", tmp_path / "m"
+    data.write_text("\n".join(lab) + "\n", encoding="utf-8")
+    command = ["fit", str(data), "--out", str(out), "--json", str(figures)]
+    head = ["--table", "demo", "--rmt", str(rmt_pct_mso), "--no-own"]
+    assert main([*command, *head]) == 0
+    each = json.loads(figures.read_text(encoding="utf-8"))["muscles"]["FDI"]
+    assert each["head_model"]["r2"] > max(0.5, each["r2"]["position"])
+    assert each["head_model"]["progressive"]["r2"] > each["progressive"]["r2"]
+    answers = tmp_path / "answers.csv"
+    apply = ["fit", str(data), "--apply", str(out), "--out", str(answers)]
+    assert main(apply) == 0
+    with answers.open(encoding="utf-8") as file:
+        found = [float(row["FDI_mean_log10_uv"]) for row in csv.DictReader(file)]
+    measured = [np.log10(float(line.split(",")[-1])) for line in lab[1:]]
+    assert np.corrcoef(found, measured)[0, 1] > 0.8
+
+
+def virtual_lab(n_pulses: int) -> tuple[list[str], float]:
+    """Return a table of a virtual subject on the demo head, and its threshold."""
+    lookup = EfieldLookup(read_table(table_path("demo")))
+    region = lookup.table.region
+    planned = lookup.query(region.planned_head_from_coil).unit_efield_v_per_m
+    rng = subject_rng(5, SeedStream.EVALUATION)
+    cortex = Cortex(lookup.table.roi.points_mm, planned)
+    subject = draw_subject(rng, cortex, SubjectSettings())
+    per_pct = np.float32(SubjectSettings().didt_at_100_pct_mso_a_per_us / 100.0)
+    rmt_pct_mso = measure_rmt_pct_mso(subject, planned * per_pct, rng)
+    pulses = demo_design(
+        rng,
+        lookup.guard,
+        planned_head_from_coil=region.planned_head_from_coil,
+        n_pulses=n_pulses,
+    )
+    lines = ["x_mm,y_mm,z_mm,qw,qx,qy,qz,intensity_pct_mso,FDI_uv"]
+    for pulse in pulses:
+        pose, level = pulse.head_from_coil, 1.2 * rmt_pct_mso
+        field = lookup.query(pose).unit_efield_v_per_m * np.float32(level) * per_pct
+        numbers = (
+            *pose[:3, 3],
+            *quaternion_from_matrix(pose),
+            level,
+            subject.draw_uv(field, rng)[0],
+        )
+        lines.append(",".join(f"{number:.6f}" for number in numbers))
+    return lines, rmt_pct_mso
 
 
 def test_the_head_model_needs_orientations_and_its_muscles(
