@@ -15,11 +15,14 @@ from m2m_rt.learning import (
     predict_map,
 )
 from m2m_rt.studies.maps import ActiveResult, SubjectResult
+from m2m_rt.studies.maps_baselines import kernel_mean
 from m2m_rt.studies.maps_data import POSITION
 from m2m_rt.units import F64
 
 _N_SIDE = 80
 _WINDOW = 50
+_SMOOTH_MM = 8.0
+"""Of the surface that a map is drawn on; less than a head's curvature shows."""
 
 
 def draw_subject(result: SubjectResult, folder: Path) -> Path:
@@ -101,15 +104,17 @@ def _draw_active(axes: Axes, active: ActiveResult | str) -> None:
 
 
 def _seen_grid(position_mm: F64) -> tuple[F64, tuple[int, int]]:
-    """Return a grid over x and y; further coordinates are the nearest pulse's."""
+    """Return a grid over x and y, at the pulses' smoothed heights."""
     low, high = position_mm.min(axis=0), position_mm.max(axis=0)
     x, y = np.meshgrid(
         np.linspace(low[0], high[0], _N_SIDE), np.linspace(low[1], high[1], _N_SIDE)
     )
     flat = np.column_stack((x.ravel(), y.ravel()))
-    apart2 = ((flat[:, np.newaxis] - position_mm[np.newaxis, :, :2]) ** 2).sum(axis=2)
-    rest = position_mm[np.argmin(apart2, axis=1), 2:]
-    return np.hstack((flat, rest)), (_N_SIDE, _N_SIDE)
+    heights = [
+        kernel_mean(position_mm[:, :2], height, flat, _SMOOTH_MM)
+        for height in position_mm[:, 2:].T
+    ]
+    return np.column_stack((flat, *heights)), (_N_SIDE, _N_SIDE)
 
 
 def _constant_rotation(pulses: MapPulses, n: int) -> F64 | None:
