@@ -1,0 +1,190 @@
+"""What `m2m fit` finds for each muscle: held-out predictions and their scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2m_rt.adapters.pose_table import PoseTable
+from m2m_rt.errors import DataError
+from m2m_rt.learning import (
+    LevelScaleSettings,
+    PoseMapSettings,
+    Progress,
+    Recording,
+    fit_map,
+    level_scales,
+    likeliest_settings,
+    predict_map,
+    predict_progressively,
+)
+from m2m_rt.studies.maps_data import (
+    DRIFT,
+    FREE,
+    POSITION,
+    POSITION_MAP,
+    ShippedMapSettings,
+    average_every_model,
+    fit_every_model,
+    folds,
+    log10_of,
+    pooled_r2,
+)
+from m2m_rt.studies.maps_scores import (
+    ProgressScore,
+    folded_predictions,
+    progressive,
+    running_mean_score,
+    score_progress,
+)
+from m2m_rt.units import F64, I64
+
+REFIT_AT = (30, 60, 120, 240, 480, 960)
+"""Numbers of past pulses at which progressive predictions learn their settings anew."""
+
+_MOST_FOR_SETTINGS = 400
+"""Settings are learnt from the last so many pulses: more change them little."""
+
+FEWEST_PULSES = 20
+"""With a valid MEP; fewer cannot be cut into ten folds that mean anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuscleFit:
+    """One muscle's mapper by its scores; rows are those with a valid MEP."""
+
+    muscle: str
+    rows: I64
+    """(n,): of the table."""
+
+    recording: Recording
+    settings: Mapping[str, PoseMapSettings]
+    r2: Mapping[str, float | None]
+    folded_log10_uv: F64
+    """(n,): each row predicted from the folds without it, by the process over poses
+    and maps."""
+
+    progress: Progress
+    progressive: ProgressScore
+    running_mean: ProgressScore
+
+
+def muscle_recording(table: PoseTable, muscle: str) -> tuple[I64, Recording]:
+    """Return the rows with a valid MEP of a muscle, and these as a recording.
+
+    Raises
+    ------
+    DataError
+        If there are too few.
+    """
+    rows = np.flatnonzero(np.isfinite(table.mep_uv[muscle]))
+    if len(rows) < FEWEST_PULSES:
+        found = f"{muscle}: {len(rows)} rows with a pose and a valid MEP"
+        raise DataError(f"{found}; expected {FEWEST_PULSES} or more")
+    log10_uv = log10_of(table.mep_uv[muscle][rows])
+    return rows, Recording(table.pulses.rows(rows), log10_uv)
+
+
+def learnt_settings(
+    others: Sequence[Recording], shipped: ShippedMapSettings
+) -> dict[str, PoseMapSettings]:
+    """Return settings from other subjects' recordings and the shipped ones."""
+    return average_every_model(shipped, [fit_every_model(o, shipped) for o in others])
+
+
+def score_muscle(
+    table: PoseTable,
+    muscle: str,
+    settings: Mapping[str, PoseMapSettings],
+    *,
+    scale: LevelScaleSettings,
+    own: bool,
+) -> MuscleFit:
+    """Return one muscle's held-out predictions and scores.
+
+    Parameters
+    ----------
+    table
+        Poses and MEPs.
+    muscle
+        Of the table.
+    settings
+        By model; must not have seen this recording.
+    scale
+        How the spread's scale is learnt.
+    own
+        Whether settings are learnt from this recording too: in the folds from the
+        other nine, progressively from the past, for the mapper from all of it.
+    """
+    rows, recording = muscle_recording(table, muscle)
+    models = (POSITION, POSITION_MAP, DRIFT)
+    if own:
+        folded = {m: _own_folds(recording, settings[m], m) for m in models}
+        progress = _own_progress(recording, settings[DRIFT], scale)
+        settings = {m: _learn_own(recording, settings[m], m) for m in models}
+    else:
+        folded = {m: folded_predictions(recording, settings[m]) for m in models}
+        progress = progressive(recording, settings[DRIFT], scale)[0]
+    score = score_progress(
+        progress.mean_log10_uv, progress.sd_log10_uv, recording.log10_uv
+    )
+    return MuscleFit(
+        muscle=muscle,
+        rows=rows,
+        recording=recording,
+        settings=settings,
+        r2={m: pooled_r2(each, recording.log10_uv) for m, each in folded.items()},
+        folded_log10_uv=folded[POSITION_MAP],
+        progress=progress,
+        progressive=score,
+        running_mean=running_mean_score(recording, settings[POSITION]),
+    )
+
+
+def _learn_own(
+    recording: Recording, start: PoseMapSettings, model: str
+) -> PoseMapSettings:
+    """Return settings that a recording makes likely, beginning from others'."""
+    last = np.arange(len(recording.log10_uv))[-_MOST_FOR_SETTINGS:]
+    pulses = recording.pulses
+    free = [*FREE[model]]
+    if pulses.rotation is not None:
+        free.append("turn_length_deg")
+    if pulses.intensity_pct is not None:
+        free.append("intensity_length_pct")
+    part = Recording(pulses.rows(last), recording.log10_uv[last])
+    return likeliest_settings([part], start, tuple(free))
+
+
+def _own_folds(recording: Recording, start: PoseMapSettings, model: str) -> F64:
+    predicted = np.empty_like(recording.log10_uv)
+    for train, test in folds(len(predicted)):
+        part = Recording(recording.pulses.rows(train), recording.log10_uv[train])
+        settings = _learn_own(part, start, model)
+        fitted = fit_map(part.pulses, part.log10_uv, settings)
+        answer = predict_map(fitted, recording.pulses.rows(test))
+        predicted[test] = answer.mean_log10_uv
+    return predicted
+
+
+def _own_progress(
+    recording: Recording, start: PoseMapSettings, scale: LevelScaleSettings
+) -> Progress:
+    """Return progressive predictions with settings learnt from the past only."""
+    n = len(recording.log10_uv)
+    mean, sd = np.empty(n), np.empty(n)
+    ends = [at for at in REFIT_AT if at < n]
+    for begin, end in zip((0, *ends), (*ends, n), strict=True):
+        settings = start
+        if begin:
+            past = np.arange(begin)
+            part = Recording(recording.pulses.rows(past), recording.log10_uv[past])
+            settings = _learn_own(part, start, DRIFT)
+        seen = np.arange(end)
+        block = predict_progressively(
+            recording.pulses.rows(seen), recording.log10_uv[seen], settings, scale
+        )
+        mean[begin:end] = block.mean_log10_uv[begin:]
+        sd[begin:end] = block.unscaled_sd_log10_uv[begin:]
+    surprise = ((recording.log10_uv - mean) / sd) ** 2
+    return Progress(mean, sd * level_scales(mean, surprise, scale), sd)
