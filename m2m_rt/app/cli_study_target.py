@@ -41,6 +41,9 @@ def target(  # noqa: PLR0913 - the options of a command are its parameters
     table: TableOption = "demo",
     model: ModelOption = "m2mnet-rt",
     quick: QuickOption = False,
+    simulator: Annotated[
+        str, typer.Option(help="The form of the people: goetz, or foci.")
+    ] = "goetz",
     tune: Annotated[
         bool, typer.Option("--tune", help="On the people that settings are chosen on.")
     ] = False,
@@ -57,7 +60,9 @@ def target(  # noqa: PLR0913 - the options of a command are its parameters
     from m2m_rt.studies.target_summary import study_lines, summarise_study
 
     plan = QUICK_PLAN if quick else StudyPlan(n_people=subjects, seed=seed)
-    plan = with_people(plan, n_people=subjects, seed=seed, tune=tune)
+    plan = with_people(
+        plan, n_people=subjects, seed=seed, tune=tune, simulator=_known(simulator)
+    )
     lookup, predictor = _open(table, model)
     with stage_bars() as progress:
         scores = run_study(lookup, predictor, plan, progress)
@@ -103,6 +108,15 @@ def inverse(  # noqa: PLR0913 - the options of a command are its parameters
         draw_inverse(found, report / "inverse.png")
     for line in found.lines():
         typer.echo(line)
+
+
+def _known(simulator: str) -> str:
+    from m2m_rt.errors import ConfigError
+    from m2m_rt.studies.simulators import SIMULATORS
+
+    if simulator not in SIMULATORS:
+        raise ConfigError("--simulator", repr(simulator), " or ".join(SIMULATORS))
+    return simulator
 
 
 def _write(

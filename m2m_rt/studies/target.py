@@ -24,6 +24,7 @@ from m2m_rt.model import MUSCLES
 from m2m_rt.nodes import look_up
 from m2m_rt.ports import Predictor
 from m2m_rt.sim import SeedStream
+from m2m_rt.studies.simulators import SIMULATORS
 from m2m_rt.studies.target_person import Scene, draw_person, open_scene
 from m2m_rt.studies.target_score import AimScore, MapScore, score_aim, score_map
 from m2m_rt.studies.target_session import (
@@ -60,6 +61,8 @@ class StudyPlan:
     rule: StopRule = DEFAULT_RULE
     designs: tuple[Design, ...] = tuple(Design)
     others: tuple[str, ...] = OTHERS
+    simulator: str = "goetz"
+    """One of `SIMULATORS`: the form of the people."""
 
 
 QUICK_PLAN = StudyPlan(
@@ -71,10 +74,14 @@ QUICK_PLAN = StudyPlan(
 )
 
 
-def with_people(plan: StudyPlan, *, n_people: int, seed: int, tune: bool) -> StudyPlan:
+def with_people(
+    plan: StudyPlan, *, n_people: int, seed: int, tune: bool, simulator: str
+) -> StudyPlan:
     """Return the plan for other people; `tune` takes those of the tuning stream."""
     stream = SeedStream.TUNING if tune else SeedStream.EVALUATION
-    return replace(plan, n_people=n_people, seed=seed, stream=stream)
+    return replace(
+        plan, n_people=n_people, seed=seed, stream=stream, simulator=simulator
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +108,13 @@ def run_study(
     pairs = list(product(range(plan.n_people), plan.designs))
     scores = []
     for done, (index, design) in enumerate(pairs):
-        person, _ = draw_person(scene, seed=plan.seed, stream=plan.stream, index=index)
+        person, _ = draw_person(
+            scene,
+            seed=plan.seed,
+            stream=plan.stream,
+            index=index,
+            draw=SIMULATORS[plan.simulator],
+        )
         # One generator a session, alike for every design: they differ in choices only.
         rng = np.random.default_rng(
             np.random.SeedSequence(plan.seed, spawn_key=(index,))

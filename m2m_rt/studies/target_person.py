@@ -14,12 +14,13 @@ from m2m_rt.nodes import CandidateFields, look_up
 from m2m_rt.sim import (
     Cortex,
     SeedStream,
+    Subject,
     SubjectSettings,
-    VirtualSubject,
     draw_subject,
     measure_rmt_pct_mso,
     subject_rng,
 )
+from m2m_rt.studies.simulators import DrawSubject
 from m2m_rt.units import F32, F64
 
 SITE_RADIUS_MM = 20.0
@@ -95,7 +96,7 @@ def open_scene(lookup: EfieldLookup) -> Scene:
 class Person:
     """Someone to be mapped."""
 
-    subject: VirtualSubject
+    subject: Subject
     scene: Scene
     at_rmt: np.float32
     """A/µs at the threshold that the operator measured."""
@@ -210,11 +211,16 @@ class Person:
 
 
 def draw_person(
-    scene: Scene, *, seed: int, stream: SeedStream, index: int
+    scene: Scene,
+    *,
+    seed: int,
+    stream: SeedStream,
+    index: int,
+    draw: DrawSubject = draw_subject,
 ) -> tuple[Person, np.random.Generator]:
     """Return a person of a stream, threshold measured, and their generator."""
     rng, how = subject_rng(seed, stream, index), SubjectSettings()
-    subject = draw_subject(rng, scene.cortex, how)
+    subject = draw(rng, scene.cortex)
     per_pct = how.didt_at_100_pct_mso_a_per_us / 100.0
     at_1_pct = scene.cortex.planned_unit_efield * np.float32(per_pct)
     rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)

@@ -17,6 +17,7 @@ def summarise_study(scores: Sequence[SessionScore], plan: StudyPlan) -> dict[str
     return {
         "subjects": plan.n_people,
         "seed": plan.seed,
+        "simulator": plan.simulator,
         "muscle": TARGET,
         "map_intensity_pct_rmt": round(100.0 * MAP_LEVEL),
         "maps": {
