@@ -10,7 +10,7 @@ import scipy.io
 from m2m_rt.errors import ConfigError, DataError
 from m2m_rt.units import F64
 
-_UNREADABLE = (
+UNREADABLE_MAT = (
     OSError,
     EOFError,
     ValueError,
@@ -39,7 +39,7 @@ def read_mat_arrays(path: Path) -> dict[str, F64]:
         raise ConfigError(str(path), "no such file", "a .mat file")
     try:
         arrays = _read_hdf5(path) if h5py.is_hdf5(path) else scipy.io.loadmat(path)
-    except _UNREADABLE as err:
+    except UNREADABLE_MAT as err:
         raise DataError(f"{path}: cannot be read as a MATLAB file ({err})") from err
     return {
         name: np.asarray(values, dtype=np.float64)

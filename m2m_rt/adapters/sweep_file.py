@@ -9,21 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
+from m2m_rt.adapters.mat_arrays import UNREADABLE_MAT
 from m2m_rt.errors import ConfigError, DataError
 from m2m_rt.units import F64
 
 _UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "µV": 1.0, "μV": 1.0, "nV": 1e-3}
 
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    NotImplementedError,
-    KeyError,
-    zipfile.BadZipFile,
-    scipy.io.matlab.MatReadError,
-)
+_UNREADABLE = (*UNREADABLE_MAT, zipfile.BadZipFile)
 """What the readers raise on a damaged file."""
 
 

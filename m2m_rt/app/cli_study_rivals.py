@@ -28,6 +28,9 @@ def rivals(  # noqa: PLR0913, PLR0917 - one argument an option
     ablations: Annotated[
         bool, typer.Option(help="Change one thing at a time, random split only.")
     ] = False,
+    quick: Annotated[
+        bool, typer.Option(help="A small try: 140 pulses, random split.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Folder for a picture.")] = None,
     model: Annotated[
         str, typer.Option(help="A name under models/ or a folder.")
@@ -42,10 +45,13 @@ def rivals(  # noqa: PLR0913, PLR0917 - one argument an option
     a minute a subject. The JSON has figures by simulator (and all together), question
     and system, each with its 95 % interval over subjects, paired where it says minus.
     """
-    from m2m_rt.studies.rivals import RivalsPlan
+    from msgspec.structs import replace
+
+    from m2m_rt.studies.rivals import QUICK, RivalsPlan
     from m2m_rt.studies.rivals_report import draw_rivals, result_json
 
-    plan = RivalsPlan(seed=seed, n_subjects=subjects)
+    plan = QUICK if quick else RivalsPlan()
+    plan = replace(plan, seed=seed, n_subjects=subjects)
     result = _run(plan, table, model, ablations=ablations)
     json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_bytes(result_json(result))

@@ -199,6 +199,7 @@ def table_of_modes(
     poses = _training_poses(setup, settings)
 
     def reduced() -> Arrays:
+        report("coil at the sensors", 0.0)
         training_b = b_at_sensors(setup.coil, poses, sensors_mm, report)
         return reduce_modes(
             solved.efield, modes.from_b, training_b, settings.modes.rank

@@ -226,6 +226,7 @@ def _with_fem_errors(
         reference = reference_of(mesh, build.head.roi.points_mm, centre_mm)
         for each, table, is_missing in zip(stages, tables, missing, strict=True):
             if is_missing:
+                each.report("reference", 0.0)
                 each.work.write("reference", each.fem_error(table, reference))
     return [
         replace(table, fem_rel_error=float(each.work.view("reference")))

@@ -22,7 +22,10 @@ Positive = Annotated[float, Meta(gt=0)]
 class ActiveSettings(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 ):
-    """What is believed of a map before its first pulse. Fitted to no recording."""
+    """What is believed of a map before its first pulse.
+
+    None is fitted; the two that decide where it looks next are averaged over.
+    """
 
     length_mm: Positive = 2.5
     """Over which the root of the MEP keeps its value. The default is two thirds of

@@ -23,21 +23,22 @@ class PoseMapSettings(
     """Hyper-parameters of one muscle's map.
 
     The defaults are shipped: round figures from what is known of maps of the hand,
-    fitted to no recording. `shipped_settings` of the studies says which terms are on.
+    written down before any recording was looked at. `ShippedMapSettings` of the
+    studies says which terms are on.
     """
 
-    mean_log10_uv: float = 1.5
-    """Expected log10 MEP of a pulse anywhere on the map: about half of the sites do
-    not answer (5 to 10 µV), the others give a few hundred µV."""
+    mean_log10_uv: float = 2.0
+    """Expected log10 MEP of a pulse anywhere on the map: 100 µV, the middle between
+    the floor and a large MEP."""
 
-    mean_sd: NonNegative = 0.5
-    """How much that differs between subjects, log10 µV."""
+    mean_sd: NonNegative = 1.0
+    """How much that differs between subjects, log10 µV: next to nothing is known."""
 
-    field_sd: NonNegative = 0.3
-    """Of the response over coil poses, log10 µV; nine in ten sites then lie within a
-    decade, as from the floor to a moderate MEP."""
+    field_sd: NonNegative = 0.4
+    """Of the response over coil poses, log10 µV; nine in ten sites then lie within 1.3
+    decades, as from the floor to an MEP of 100 µV."""
 
-    field_length_mm: Positive = 12.0
+    field_length_mm: Positive = 10.0
     """Over which the response keeps its size: the half width of a figure-8 coil's
     field in cortex, 10 to 15 mm (Deng et al., Brain Stimul 6:1, 2013)."""
 
@@ -60,11 +61,12 @@ class PoseMapSettings(
     drift_sd: NonNegative = 0.0
     """Of the excitability's slow change within a recorded map, log10 µV."""
 
-    drift_pulses: Positive = 10.0
+    drift_pulses: Positive = 20.0
     """Over how many pulses the excitability keeps its value."""
 
-    noise_sd: Positive = 0.32
-    """Of one trial, log10 µV (Goetz et al., TNSRE 27:1539, 2019: 300 subjects)."""
+    noise_sd: Positive = 0.3
+    """Of one trial, log10 µV: 0.32 in Goetz et al., TNSRE 27:1539, 2019, 0.19 to 0.33
+    within a site."""
 
 
 @dataclass(frozen=True, slots=True)

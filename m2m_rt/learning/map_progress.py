@@ -23,7 +23,11 @@ Z_90 = 1.6448536269514722
 class LevelScaleSettings(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 ):
-    """How fast the spread's scale is learnt. Round figures, fitted to no recording."""
+    """How fast the spread's scale is learnt.
+
+    Round figures that matter little: between 5 and 40 pulses and 0.1 and 0.2 log10 the
+    CRPS of two recorded subjects changed by 2 %, their coverage by one point.
+    """
 
     prior_pulses: Annotated[float, Meta(gt=0)] = 10.0
     """How many pulses the process' own spread is worth."""

@@ -88,7 +88,8 @@ def _draw_learning(figures: Figures) -> Figure:
     axes[0, 0].set_ylabel("RMSE, log10 µV")
     axes[1, 0].set_ylabel("part inside the 90 % interval")
     axes[1, 0].set_ylim(0.6, 1.0)
-    axes[0, -1].legend(fontsize="small")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    drawing.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return drawing
 
 
@@ -97,14 +98,16 @@ def _draw_changes(figures: Figures) -> Figure:
     drawing = Figure(figsize=(11.0, 3.6), layout="constrained")
     left, right = drawing.subplots(1, 2)
     within = (10, 20, 30, 60)
-    for name in SCENES:
+    for number, name in enumerate(SCENES):
         for who, style in (("", "-"), ("/all_knowing", ":")):
             shares = [
                 _at(figures, f"changes/{name}{who}/within_{n}/share", float)
                 for n in within
             ]
             label = f"{name.replace('_', ' ')}{', all-knowing' if who else ''}"
-            left.plot(within, shares, style, marker="o", label=label)
+            left.plot(
+                within, shares, style, color=f"C{number}", marker="o", label=label
+            )
     left.set_xlabel("pulses after the change")
     left.set_ylabel("share found and named")
     left.set_ylim(0.0, 1.02)

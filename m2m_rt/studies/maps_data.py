@@ -23,6 +23,9 @@ POSITION = "position"
 POSITION_MAP = "position_map"
 DRIFT = "position_map_drift"
 
+SHIPPED_WEIGHT = 0.5
+"""How many subjects the shipped settings count as, beside others' fitted ones."""
+
 _FIELD = ("field_sd", "field_length_mm", "noise_sd")
 _OF_A_MAP = ("map_sd", "deviation_sd", "deviation_length_mm")
 _OF_DRIFT = ("drift_sd", "drift_pulses")
@@ -40,23 +43,23 @@ class ShippedMapSettings(
 ):
     """All hyper-parameters that are shipped for maps; sources in `PoseMapSettings`.
 
-    None was fitted to a recording. They hold where there is no other subject to learn
-    from, and count as one subject more where there is.
+    Written down before any recording was looked at. They hold where there is no other
+    subject to learn from, and count as half a subject where there is.
     """
 
-    position: PoseMapSettings = PoseMapSettings(noise_sd=0.38)
-    """Position alone: the trial noise, 0.32, holds the drift of 0.2 as well."""
+    position: PoseMapSettings = PoseMapSettings(noise_sd=0.34)
+    """Position alone: the noise holds the drift, 0.15, too."""
 
     position_map: PoseMapSettings = PoseMapSettings(
-        noise_sd=0.38, map_sd=0.15, deviation_sd=0.15
+        noise_sd=0.34, map_sd=0.1, deviation_sd=0.15
     )
-    """Maps of one person on one day differ by half of what sites differ by."""
+    """Maps of one person on one day differ by less than half of what sites do."""
 
     drift: PoseMapSettings = PoseMapSettings(
-        noise_sd=0.32, map_sd=0.15, deviation_sd=0.15, drift_sd=0.2
+        noise_sd=0.3, map_sd=0.1, deviation_sd=0.15, drift_sd=0.15
     )
-    """Excitability changes by two thirds of the trial noise (both about 0.2 to 0.3
-    log10, Goetz et al., TNSRE 27:1539, 2019), over the ten pulses of a minute."""
+    """Excitability changes by half of the trial noise, over the twenty pulses of one or
+    two minutes."""
 
     level_scale: LevelScaleSettings = LevelScaleSettings()
 
@@ -102,7 +105,7 @@ def average_every_model(
 ) -> dict[str, PoseMapSettings]:
     """Return the geometric mean of others' settings and the shipped ones.
 
-    A new subject's settings are drawn like theirs; the shipped ones count as one
+    A new subject's settings are drawn like theirs; the shipped ones count as half a
     subject more, so that a single other subject is not taken at its word.
     """
     return {
@@ -114,8 +117,16 @@ def average_every_model(
 def _average(
     settings: Sequence[PoseMapSettings], free: Sequence[str]
 ) -> PoseMapSettings:
+    """Return the weighted geometric mean; the last are the shipped ones."""
+    weights = [*(1.0 for _ in settings[:-1]), SHIPPED_WEIGHT]
     values = {
-        name: float(np.exp(np.mean([np.log(getattr(s, name)) for s in settings])))
+        name: float(
+            np.exp(
+                np.average(
+                    [np.log(getattr(s, name)) for s in settings], weights=weights
+                )
+            )
+        )
         for name in free
     }
     return msgspec.structs.replace(settings[-1], **values)

@@ -54,6 +54,14 @@ class RivalsPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     design: PaperDesign = PaperDesign()
 
 
+QUICK = RivalsPlan(
+    splits=(SplitName.RANDOM,),
+    n_training=(60,),
+    design=PaperDesign(n_pulses=(60, 30, 30, 20)),
+)
+"""A small try; its figures are those of one."""
+
+
 class Mean(msgspec.Struct, frozen=True, kw_only=True):
     """A mean over subjects with its 95 % interval (Student's t)."""
 

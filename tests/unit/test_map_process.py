@@ -89,7 +89,7 @@ def test_all_terms_together_are_the_direct_formula() -> None:
     gram = covariance(gaps(known.pulses, known.pulses), ALL_TERMS)
     cross = covariance(gaps(new.pulses, known.pulses), ALL_TERMS)
     inverse = np.linalg.inv(gram + 0.3**2 * np.eye(len(gram)))
-    mean = 1.5 + cross @ inverse @ (known.log10_uv - 1.5)
+    mean = 2.0 + cross @ inverse @ (known.log10_uv - 2.0)
     own = np.diag(covariance(gaps(new.pulses, new.pulses), ALL_TERMS))
     variance = own - np.sum((cross @ inverse) * cross, axis=1) + 0.3**2
     np.testing.assert_allclose(answer.mean_log10_uv, mean, atol=1e-9)
@@ -109,8 +109,8 @@ def test_growing_by_one_pulse_is_fitting_them_all() -> None:
 
 def test_an_empty_map_predicts_the_prior() -> None:
     answer = GrowingMap(ALL_TERMS).predict(recording(3).pulses)
-    parts = (0.5, 0.3, 0.15, 0.12, 0.2, 0.3)
-    np.testing.assert_allclose(answer.mean_log10_uv, 1.5)
+    parts = (1.0, 0.4, 0.15, 0.12, 0.2, 0.3)
+    np.testing.assert_allclose(answer.mean_log10_uv, 2.0)
     np.testing.assert_allclose(answer.sd_log10_uv**2, sum(p**2 for p in parts))
 
 

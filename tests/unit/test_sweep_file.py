@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import h5py
@@ -120,6 +121,19 @@ def test_a_file_cut_short_is_a_data_error(tmp_path: Path, write: object) -> None
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(DataError, match="cannot be read"):
         read_sweeps(path, layout(variable=None if write is np.save else "meps"))
+
+
+@pytest.mark.parametrize("at", range(128, 188, 3))
+def test_a_changed_byte_of_a_compressed_file_is_told_or_harmless(
+    tmp_path: Path, at: int
+) -> None:
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"meps": SWEEPS}, do_compression=True)
+    changed = bytearray(path.read_bytes())
+    changed[at] ^= 0xFF
+    path.write_bytes(changed)
+    with contextlib.suppress(M2mError):
+        read_sweeps(path, layout(variable="meps"))
 
 
 def test_text_in_the_variable_is_refused(tmp_path: Path) -> None:
