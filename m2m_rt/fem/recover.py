@@ -16,6 +16,9 @@ from m2m_rt.units import F64, I64
 LEAST_PATCH = 12
 """Tetrahedra; a linear fit has four unknowns."""
 
+MOST_TRIED = 3000
+"""Tetrahedra, before a point is taken to be in none."""
+
 FLATTEST_PATCH = 0.02
 """Directions in which a patch is thinner than this, relative to its widest, get a
 constant fit: a slope there would be noise."""
@@ -102,6 +105,12 @@ def barycentric(mesh: HeadMesh, tets: I64, points_mm: F64) -> F64:
 
 def _holders(mesh: HeadMesh, points_mm: F64, tissue: Tissue) -> I64:
     holders = containing_tets(mesh, points_mm, tissue)
+    missing = np.flatnonzero(holders < 0)
+    if len(missing):
+        # A large tetrahedron beside a refined zone has a far centroid.
+        holders[missing] = containing_tets(
+            mesh, points_mm[missing], tissue, n_tried=MOST_TRIED
+        )
     if (holders < 0).any():
         outside = int((holders < 0).sum())
         raise DataError(f"{outside} points are in no {tissue.name} tetrahedron")

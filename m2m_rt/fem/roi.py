@@ -73,13 +73,18 @@ def distance_to_line(points_mm: F64, line_mm: F64) -> F64:
     return distance
 
 
-def containing_tets(mesh: HeadMesh, points_mm: F64, tissue: Tissue) -> I64:
-    """Return the tetrahedron (n,) of a tissue that holds each point, −1 for none."""
+def containing_tets(
+    mesh: HeadMesh, points_mm: F64, tissue: Tissue, *, n_tried: int = 48
+) -> I64:
+    """Return the tetrahedron (n,) of a tissue that holds each point, −1 for none.
+
+    The `n_tried` with the nearest centroids are looked at.
+    """
     of_tissue = np.flatnonzero(mesh.tissue == tissue)
     corners = mesh.nodes_mm[mesh.tetrahedra[of_tissue]]
     tree = spatial.cKDTree(corners.mean(axis=1))
     # A long tetrahedron's centroid need not be the nearest one: try several.
-    _, nearest = tree.query(points_mm, k=min(48, len(of_tissue)))
+    _, nearest = tree.query(points_mm, k=np.arange(1, min(n_tried, len(of_tissue)) + 1))
     origin = corners[nearest, 0]  # (n, k, 3)
     jacobian = (corners[nearest, 1:] - origin[:, :, None]).transpose(0, 1, 3, 2)
     away = points_mm[:, None] - origin
