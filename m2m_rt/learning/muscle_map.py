@@ -51,11 +51,11 @@ class MapSettings(
     n_draws: Annotated[int, Meta(gt=9, multiple_of=2)] = 400
     sources: SourceSettings = SourceSettings(pulses_per_pulse=2.0)
     """Two pulses count as one: with that, hotspots' radii held about what they say on
-    simulated people of two forms, of a seed stream that no figure is from."""
+    simulated people of two forms, of other seeds than any figure's."""
 
     widened: Annotated[float, Meta(ge=1)] = 1.5
-    """Factor of the last layer's standard deviations, chosen in the same way: 1.25
-    would do for people like the ones that it was trained on, 2 for the others."""
+    """Factor of the last layer's standard deviations: 1.25 was enough for people like
+    the ones that it was trained on; raised for others, without trying it on them."""
 
 
 @dataclass(frozen=True, slots=True)
