@@ -7,7 +7,7 @@ import pytest
 
 from m2m_rt.app.cli import main
 
-SPLITS = ("random", "site_blocked")
+SPLITS = ("random",)
 SMALLER = ("--quick", "--threads", "1", "--encoder-epochs", "1", "--mapper-epochs", "1")
 
 
