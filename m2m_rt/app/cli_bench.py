@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from m2m_rt.app.model_path import model_folder
-from m2m_rt.app.progress_bars import progress_bars
+from m2m_rt.app.stage_bars import stage_bars
 from m2m_rt.app.table_path import table_path
 
 
@@ -48,7 +48,7 @@ def predict(
     folder = model_folder(model)
     model_bytes = read_shipped_model(folder)
     head = head_field(EfieldLookup(read_table(table_path(table))))
-    with progress_bars() as progress:
+    with stage_bars() as progress:
         plan = BenchPlan(side=side)
         figures = bench_predict(
             head, model_bytes, name=model, plan=plan, progress=progress

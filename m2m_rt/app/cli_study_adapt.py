@@ -48,7 +48,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
     )
     from m2m_rt.adapters.table_file import read_table
     from m2m_rt.app.model_path import model_folder
-    from m2m_rt.app.progress_bars import progress_bars
+    from m2m_rt.app.stage_bars import stage_bars
     from m2m_rt.app.table_path import table_path
     from m2m_rt.efield import EfieldLookup
     from m2m_rt.nets import head_field
@@ -70,7 +70,7 @@ def adapt(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
             unchanged_a_subject=1,
             n_poses=150,
         )
-    with progress_bars() as progress:
+    with stage_bars() as progress:
         figures = run_study(head_field(lookup), predictor, plan, progress)
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m2m_rt.app.model_path import model_folder
-from m2m_rt.app.progress_bars import progress_bars
+from m2m_rt.app.stage_bars import stage_bars
 from m2m_rt.app.table_path import table_path
 from m2m_rt.errors import ConfigError
 
@@ -147,7 +147,7 @@ def _run(plan: "StudyPlan", table: str, cache: Path, threads: int) -> "StudyResu
     torch.set_num_threads(threads)
     head = head_field(EfieldLookup(read_table(table_path(table))))
     study = plan_study(head, plan, _rivals(head), cache)
-    with progress_bars() as progress:
+    with stage_bars() as progress:
         found = list(answers(study, progress))
         return study_result(plan, found, encoder_results(study, progress))
 

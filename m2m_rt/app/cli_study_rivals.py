@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m2m_rt.app.model_path import model_folder
-from m2m_rt.app.progress_bars import progress_bars
+from m2m_rt.app.stage_bars import stage_bars
 from m2m_rt.app.table_path import table_path
 
 if TYPE_CHECKING:
@@ -81,5 +81,5 @@ def _run(
     if ablations:
         systems = (*systems, *changed_systems(head))
         plan = replace(plan, splits=(SplitName.RANDOM,), n_training=())
-    with progress_bars() as progress:
+    with stage_bars() as progress:
         return rivals_result(plan, list(score_rivals(head, plan, systems, progress)))

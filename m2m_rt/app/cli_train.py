@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m2m_rt.app.progress_bars import progress_bars
+from m2m_rt.app.stage_bars import stage_bars
 from m2m_rt.app.table_path import table_path
 from m2m_rt.errors import ConfigError
 
@@ -51,7 +51,7 @@ def train(
 
     head = _head(table)
     out.mkdir(parents=True, exist_ok=True)
-    with progress_bars() as progress:
+    with stage_bars() as progress:
         if net == REALTIME:
             _train_realtime(head, out, seed=seed, small=small, progress=progress)
         elif net.removeprefix("paper-") in PAPER_HEADS:
