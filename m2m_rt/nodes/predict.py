@@ -29,7 +29,8 @@ from m2m_rt.messages import (
     unpack_f64,
 )
 from m2m_rt.nodes.fields import Stimulus
-from m2m_rt.nodes.forecast import Forecast, Forecaster, SeenChange
+from m2m_rt.nodes.forecast import Forecast, SeenChange
+from m2m_rt.nodes.forecaster import Forecaster
 from m2m_rt.nodes.map_slices import MapSlices
 from m2m_rt.nodes.predict_settings import PredictFault, PredictSettings
 from m2m_rt.nodes.prediction_book import AtEdge, PredictionBook
@@ -208,10 +209,13 @@ class PredictNode:
             )
 
     def _mark_last_bad(self) -> Iterable[Trial]:
-        trial = self._trials.mark_last_bad()
-        if trial is not None:
-            self._forecaster.relearn(self._trials.answers())
-            yield trial
+        marked = self._trials.mark_last_bad()
+        if marked is None:
+            return
+        trial, learnt = marked
+        if learnt is not None:
+            self._forecaster.forget(learnt)
+        yield trial
 
 
 _NOTHING = Forecast(mean=(), sd=(), p05=(), p95=(), prior=())

@@ -27,7 +27,7 @@ class PredictFault(StrEnum):
     """The model gave no number for this field."""
 
     WRONG_MUSCLES = "wrong_muscles"
-    """As many MEPs came as the model has no muscles."""
+    """The pulse has MEPs of another number of muscles than the model has."""
 
     NO_VALID_MEP = "no_valid_mep"
     MARKED_BAD = "marked_bad"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from m2m_rt.messages import MepMeasured, Prediction, Trial, unpack_f64
+from m2m_rt.nodes.answers import Answer, answer_of
 from m2m_rt.nodes.fields import Stimulus
-from m2m_rt.nodes.forecast import Answer, answer_of
 from m2m_rt.nodes.predict_settings import PredictFault
 from m2m_rt.nodes.prediction_book import AtEdge, Published, is_same_intensity
 from m2m_rt.units import RigNs, to_ms
@@ -56,14 +56,14 @@ class TrialBook:
         self._entries.append(_Entry(trial, answer))
         return trial, answer
 
-    def mark_last_bad(self) -> Trial | None:
-        """Take the last trial out of what is learnt; return its new revision.
+    def mark_last_bad(self) -> tuple[Trial, Answer | None] | None:
+        """Return the last trial's new revision, and what was learnt of it if anything.
 
         None if there is no trial, or it is marked already.
         """
         if not self._entries:
             return None
-        last = self._entries[-1].trial
+        last, answer = self._entries[-1].trial, self._entries[-1].answer
         if last.reason == PredictFault.MARKED_BAD:
             return None
         trial = msgspec.structs.replace(
@@ -74,11 +74,7 @@ class TrialBook:
             reason=str(PredictFault.MARKED_BAD),
         )
         self._entries[-1] = _Entry(trial, None)
-        return trial
-
-    def answers(self) -> list[Answer]:
-        """Return all that may be learnt, in order."""
-        return [entry.answer for entry in self._entries if entry.answer is not None]
+        return trial, answer
 
     def _fault(
         self, mep: MepMeasured, published: Published | None

@@ -9,8 +9,9 @@ from m2m_rt.adapters.onnx_predictor import ModelFolder
 from m2m_rt.adapters.rig_models import RigModels
 from m2m_rt.efield import EfieldLookup, FieldAnswer
 from m2m_rt.model import MUSCLES
+from m2m_rt.nodes.answers import Answer, answer_of
 from m2m_rt.nodes.fields import Stimulus
-from m2m_rt.nodes.forecast import Answer, Forecaster, answer_of
+from m2m_rt.nodes.forecaster import Forecaster
 from m2m_rt.units import F64
 from tests.support.efield import planned_pose
 from tests.support.predicting import TABLE_HASH, small_lookup, store_models
@@ -64,9 +65,9 @@ def test_no_field_is_looked_up_again(lookup: CountingLookup, tmp_path: Path) -> 
         one.learn(answer)
     assert lookup.n_asked == N_TRIALS
     (other,) = store_models(tmp_path, 1)
-    one.relearn(given[:-1])
+    one.forget(given[-1])
     one.switch(other)
-    one.relearn(given[:-2])
+    one.forget(given[-2])
     assert lookup.n_asked == N_TRIALS
 
 
@@ -82,7 +83,7 @@ def test_a_forgotten_answer_leaves_no_trace(
         with_bad.learn(answer)
     for answer in given[:-1]:
         without.learn(answer)
-    with_bad.relearn(given[:-1])
+    with_bad.forget(given[-1])
     assert forecast_of(with_bad) == forecast_of(without)
     (other,) = store_models(tmp_path, 1)
     with_bad.switch(other)

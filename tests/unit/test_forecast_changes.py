@@ -15,8 +15,10 @@ from m2m_rt.messages import (
     SessionEventKind,
 )
 from m2m_rt.model import MUSCLES
+from m2m_rt.nodes.answers import Answer, answer_of
 from m2m_rt.nodes.fields import Stimulus
-from m2m_rt.nodes.forecast import Answer, Forecaster, SeenChange, answer_of
+from m2m_rt.nodes.forecast import SeenChange
+from m2m_rt.nodes.forecaster import Forecaster
 from tests.support.efield import planned_pose
 from tests.support.predicting import (
     TABLE_HASH,
@@ -97,7 +99,7 @@ def test_marking_the_trial_that_gave_a_change_away_takes_the_change_back(
     one, never = forecaster(tmp_path), forecaster(tmp_path)
     given = answers(one)
     number = next(n for n, answer in enumerate(given) if one.learn(answer) is not None)
-    one.relearn(given[:number])
+    one.forget(given[number])
     learn_all(never, given[:number])
     assert mean_of(one) == pytest.approx(mean_of(never), rel=1e-12)
 

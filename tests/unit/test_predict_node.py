@@ -271,6 +271,16 @@ def test_a_pulse_marked_bad_leaves_no_trace_in_what_is_predicted(
     assert forecast_of(predicted[0]) == forecast_of(predicted[1])
 
 
+def test_marking_a_pulse_that_taught_nothing_changes_no_belief(desk: Desk) -> None:
+    one_trial(desk, 0, 0, 200.0)
+    desk.trial(pulse_at(2000, 1), mep_at(2000, 1))
+    (correction,) = desk.give(bad_at(2100))
+    assert isinstance(correction, Trial)
+    assert (correction.revision, correction.reason) == (1, "marked_bad")
+    desk.give(intensity_at(3000))
+    assert desk.predict(pose_at(3001)).posterior_seq == 1
+
+
 def test_marking_twice_marks_once(desk: Desk) -> None:
     assert desk.give(bad_at(0)) == []
     one_trial(desk, 100, 0, 300.0)
