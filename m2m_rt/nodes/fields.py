@@ -39,14 +39,16 @@ class FieldSource:
     def at(self, stimulus: Stimulus, shift_mm: Shift) -> F32 | str:
         """Return the model's input (1, n_roi, 3), or why the table has none.
 
-        A shift moves the pose, unless the table has no field there.
+        A shift moves the pose, unless the table has no field there. Whether there is an
+        answer does not depend on the shift: what was predicted before a shift was found
+        or taken back can still be learnt after it.
         """
         pose = stimulus.head_from_coil
-        if shift_mm != NO_SHIFT:
-            moved = self._look_up(self._moved(pose, np.array(shift_mm)), stimulus)
-            if not isinstance(moved, str):
-                return moved
-        return self._look_up(pose, stimulus)
+        reported = self._look_up(pose, stimulus)
+        if isinstance(reported, str) or shift_mm == NO_SHIFT:
+            return reported
+        moved = self._look_up(self._moved(pose, np.array(shift_mm)), stimulus)
+        return reported if isinstance(moved, str) else moved
 
     def candidates(self, head_from_coil: F64, shift_mm: Shift) -> CandidateFields:
         """Return the fields of reported poses (n, 4, 4), moved where the table can."""
