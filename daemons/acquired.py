@@ -2,11 +2,7 @@
 
 import sys
 
-from m2m_rt.app.threads import limit_threads
-
-limit_threads()
-
-from m2m_rt.app.run_daemon import run_daemon  # noqa: E402 - before numpy loads
+from m2m_rt.app.start_daemon import start_daemon
 
 if __name__ == "__main__":
-    sys.exit(run_daemon("acquired", sys.argv[1:]))
+    sys.exit(start_daemon("acquired", sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,7 +109,3 @@ def _run_server(process: DaemonProcess, _: Sequence[Source]) -> None:
 
 
 _ROLES = {"traind": _run_trainer, "recordd": _run_recorder, "served": _run_server}
-
-
-if __name__ == "__main__":
-    sys.exit(run_daemon(sys.argv[1], sys.argv[2:]))

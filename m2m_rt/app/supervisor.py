@@ -174,7 +174,7 @@ class Supervisor:
                 [
                     sys.executable,
                     "-m",
-                    "m2m_rt.app.run_daemon",
+                    "m2m_rt.app.start_daemon",
                     name,
                     str(self.folder.root),
                     UNTIL_STDIN_ENDS,

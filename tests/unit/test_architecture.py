@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import pkgutil
 import runpy
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import m2m_rt
+from m2m_rt.app.daemons import DAEMONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PURITY = runpy.run_path(str(ROOT / "tools" / "check_purity.py"))
@@ -25,7 +27,6 @@ NOT_IN_REAL_TIME = (
     *("torch", "sklearn"),
     *("m2m_rt.fem", "m2m_rt.nets", "m2m_rt.studies"),
 )
-REAL_TIME_DAEMONS = ("acquired", "posed", "predictd", "recordd", "served")
 
 
 def copy_of_the_repository(folder: Path) -> Path:
@@ -223,16 +224,27 @@ def test_what_a_package_offers_is_listed(package: str) -> None:
     assert listed == offered
 
 
-@pytest.mark.parametrize("daemon", REAL_TIME_DAEMONS)
-def test_a_real_time_daemon_imports_no_training(daemon: str) -> None:
-    if not (ROOT / "daemons" / f"{daemon}.py").exists():
-        pytest.skip(f"there is no daemons/{daemon}.py yet")
-    code = (
-        "import json, sys\n"
-        f"sys.path.insert(0, {str(ROOT / 'daemons')!r})\n"
-        f"import {daemon}\n"
-        "print(json.dumps(sorted(sys.modules)))"
-    )
-    done = run_python(ROOT, "-c", code)
+def modules_after(code: str) -> list[str]:
+    """Return what a fresh interpreter has loaded after some code."""
+    said = f"import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)))"
+    done = run_python(ROOT, "-c", said)
     assert done.returncode == 0, done.stderr
-    assert not [name for name in NOT_IN_REAL_TIME if f'"{name}"' in done.stdout]
+    loaded: list[str] = json.loads(done.stdout)
+    return loaded
+
+
+def test_a_daemon_that_decides_imports_no_training() -> None:
+    loaded = modules_after("import m2m_rt.app.run_daemon")
+    assert "m2m_rt.nodes" in loaded
+    assert not set(NOT_IN_REAL_TIME) & set(loaded)
+
+
+def test_threads_are_limited_before_a_daemon_loads_numpy() -> None:
+    files = sorted(path.stem for path in (ROOT / "daemons").glob("*.py"))
+    imported = (
+        f"sys.path.insert(0, {str(ROOT / 'daemons')!r})\nimport {','.join(files)}"
+    )
+    assert len(files) == len(DAEMONS)
+    loaded = modules_after(imported)
+    assert "m2m_rt.app.start_daemon" in loaded
+    assert "numpy" not in loaded
