@@ -28,7 +28,8 @@ POSE_CHANNELS = {
     7: ("x", "y", "z", "qw", "qx", "qy", "qz"),
     16: tuple(f"m{row}{column}" for row in range(4) for column in range(4)),
 }
-"""Labels by number of channels; the 16 are row-major."""
+"""Labels by number of channels, in their order; the 16 are row-major. Other labels, or
+none, are not looked at."""
 
 
 class PoseReader:
@@ -43,8 +44,9 @@ class PoseReader:
         self._declared = dict(declared)
 
     def accept(self, header: StreamHeader) -> None:
-        """Check the channels and the three declarations."""
+        """Check the channels, their order where it is told, and the declarations."""
         require_channels(header, "pose.stream", tuple(POSE_CHANNELS))
+        _require_order(header)
         for name, expected in self._declared.items():
             found = getattr(header, name)
             if found != expected:
@@ -71,6 +73,15 @@ class PoseReader:
             )
             for row, stamp_s in pull_samples(inlet, wait_s)
         ]
+
+
+def _require_order(header: StreamHeader) -> None:
+    """Raise ConfigError where labels say another order: qw last, or column-major."""
+    wanted = POSE_CHANNELS[header.n_channels]
+    found = tuple(label.strip().lower() for label in header.labels)
+    if found != wanted and sorted(found) == sorted(wanted):
+        where = f"pose.stream: channels of {header.name}"
+        raise ConfigError(where, " ".join(found), " ".join(wanted))
 
 
 def declared_by(header: StreamHeader) -> dict[str, str] | None:

@@ -75,6 +75,22 @@ def test_emg_that_is_not_as_the_rig_says_is_refused_with_what_was_found(
         reader.accept(header)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("x", "y", "z", "qx", "qy", "qz", "qw"),
+        ("qw", "qx", "qy", "qz", "X", "Y", "Z"),
+        tuple(f"m{row}{column}" for column in range(4) for row in range(4)),
+    ],
+)
+def test_a_pose_whose_labels_say_another_order_is_refused(
+    labels: tuple[str, ...],
+) -> None:
+    header = replace(POSE, n_channels=len(labels), labels=labels)
+    with pytest.raises(ConfigError, match=f"found {' '.join(labels).lower()}, expect"):
+        PoseReader().accept(header)
+
+
 @pytest.mark.parametrize("n_channels", [7, 16])
 def test_pose_in_head_millimetres_and_simnibs_axes_is_accepted(n_channels: int) -> None:
     PoseReader().accept(replace(POSE, n_channels=n_channels))
