@@ -19,10 +19,22 @@ Bools = npt.NDArray[np.bool_]
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
+LARGEST_STAMP_S = 4e9
+"""A Unix epoch against a clock that starts at boot is 2e9; ns then fit into 64 bits."""
+
 
 def rig_ns(seconds: float) -> RigNs:
     """Return the instant that an LSL stamp in seconds names."""
     return RigNs(round(seconds * NS_PER_S))
+
+
+def instant_of(stamp_s: float) -> RigNs | None:
+    """Return the instant of a stamp in seconds; None if it can be none.
+
+    >>> instant_of(1.5), instant_of(float("nan")), instant_of(1e10)
+    (1500000000, None, None)
+    """
+    return rig_ns(stamp_s) if 0.0 <= stamp_s <= LARGEST_STAMP_S else None
 
 
 def duration_ns(*, ms: float = 0.0, s: float = 0.0) -> DurationNs:

@@ -21,13 +21,12 @@ from m2m_rt.adapters.lsl_link import (
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.adapters.stream_header import StreamHeader
 from m2m_rt.messages import ClockOffset, Link, LinkChanged, Message
-from m2m_rt.units import RigNs, rig_ns
+from m2m_rt.units import RigNs, instant_of, rig_ns
 
 FIND_WAIT_S = 10.0
 """How long a daemon waits at its start for a stream to appear."""
 
 _LARGEST_PULL = 64
-_LARGEST_STAMP_S = 4e9  # a Unix epoch of the year 2096; beyond it ns leave 64 bits
 
 
 class StreamReader(Reader, Protocol):
@@ -40,8 +39,8 @@ class StreamReader(Reader, Protocol):
 
 def message_ns(stamp_s: float) -> RigNs:
     """Return a sender's stamp in ns; the time of receipt if it is not usable."""
-    usable = 0.0 <= stamp_s <= _LARGEST_STAMP_S  # False for NaN
-    return rig_ns(stamp_s if usable else pylsl.local_clock())
+    t_ns = instant_of(stamp_s)
+    return _now_ns() if t_ns is None else t_ns
 
 
 def pull_samples(

@@ -31,9 +31,9 @@ from m2m_rt.nodes.acquire_settings import AcquireSettings
 from m2m_rt.nodes.emg_blocks import EmgBlocks
 from m2m_rt.nodes.markers import Marker, MarkerPairing, PairedMep
 from m2m_rt.nodes.offsets import ClockOffsets, OffsetChange
-from m2m_rt.nodes.stamps import NewStamps, RowStamps, instant_of
+from m2m_rt.nodes.stamps import NewStamps, RowStamps
 from m2m_rt.nodes.watchdog import Watchdog
-from m2m_rt.units import F32, F64, RigNs, duration_ns, to_ms
+from m2m_rt.units import F32, F64, RigNs, duration_ns, instant_of, to_ms
 
 _EMG, _MARKERS, _STIMULATOR = "emg", "markers", "stimulator"
 _KEPT_STAMPS_S = 1.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from m2m_rt.messages import ClockOffset, Link, LinkChanged
-from m2m_rt.nodes.stamps import LARGEST_STAMP_S
+from m2m_rt.units import LARGEST_STAMP_S
 
 
 class OffsetChange(Enum):

@@ -21,12 +21,11 @@ from m2m_rt.messages import (
 from m2m_rt.nodes.pose_reading import PoseReading, ReadPose
 from m2m_rt.nodes.pose_registration import PoseRegistration
 from m2m_rt.nodes.pose_settings import PoseFault, PoseSettings
-from m2m_rt.units import NS_PER_MS, NS_PER_S, RigNs, duration_ns
+from m2m_rt.units import LARGEST_STAMP_S, NS_PER_MS, NS_PER_S, RigNs, duration_ns
 
 STREAM = "pose"
 _IN_HEAD = PoseRegistration()  # already as they are wanted
 _SILENCE_TIMER = "pose_silent"
-_LARGEST_OFFSET_S = 4e9  # a Unix epoch against a clock that starts at boot is 2e9
 _NO_POSE = pack_f64(np.zeros((4, 4)))
 
 
@@ -124,7 +123,7 @@ class PoseNode:
 
     def _take_offset(self, now_ns: RigNs, offset: ClockOffset) -> Iterator[Message]:
         yield offset
-        if offset.stream != STREAM or abs(offset.offset_s) > _LARGEST_OFFSET_S:
+        if offset.stream != STREAM or abs(offset.offset_s) > LARGEST_STAMP_S:
             return
         new_ns = duration_ns(s=offset.offset_s)
         step_ns = abs(new_ns - self._offset_ns) if self._has_offset else 0

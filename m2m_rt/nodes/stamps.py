@@ -4,19 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m2m_rt.units import F64, RigNs, rig_ns
-
-LARGEST_STAMP_S = 4e9
-"""A Unix epoch against a clock that starts at boot is 2e9; ns then fit into 64 bits."""
-
-
-def instant_of(stamp_s: float) -> RigNs | None:
-    """Return the instant of a stamp on the rig clock; None if it can be none.
-
-    >>> instant_of(1.5), instant_of(float("nan")), instant_of(1e10)
-    (1500000000, None, None)
-    """
-    return rig_ns(stamp_s) if 0.0 <= stamp_s <= LARGEST_STAMP_S else None
+from m2m_rt.units import F64, LARGEST_STAMP_S, RigNs, rig_ns
 
 
 @dataclass(frozen=True, slots=True)
