@@ -8,7 +8,7 @@ from m2m_rt.adapters.mcap_log import McapLog
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.adapters.trials_csv import TrialsCsv
 from m2m_rt.errors import DiskFault
-from m2m_rt.messages import Trial, decode, topic_named
+from m2m_rt.messages import decode, topic_named
 from m2m_rt.units import RigNs
 
 
@@ -48,8 +48,8 @@ class Recorder:
         Raises
         ------
         DataError
-            If the topic is not in the table, or the frame is no message; nothing
-            was kept.
+            If the topic is not in the table, or the frame is no message: then nothing
+            was kept. Or if it is a trial of other muscles than the rig's.
         """
         message = decode(frame)
         self._log.write(
@@ -59,8 +59,7 @@ class Recorder:
             publish_time_ns=message.t_ns,
         )
         self.n_messages += 1
-        if isinstance(message, Trial):
-            self._trials.add(message)
+        self._trials.take(topic.partition("/")[2], message)
 
     def close(self, *, is_clean: bool = True) -> None:
         """Close both files."""

@@ -96,11 +96,12 @@ def _check(folder: SessionFolder, rtol: float, json_out: Path | None) -> None:
 def _rebuild_trials(folder: SessionFolder) -> None:
     from rich.console import Console
 
-    from m2m_rt.adapters.trials_csv import muscles_of, rebuild_trials
+    from m2m_rt.adapters.trials_csv import rebuild_trials
+    from m2m_rt.app.config import read_session
 
     console = Console(stderr=True)
     with console.status("reading messages.mcap"):
-        muscles = muscles_of(folder.trials_path)
+        muscles = [muscle.name for muscle in read_session(folder).rig.emg.muscles]
         n_rows = rebuild_trials(folder.messages_path, folder.trials_path, muscles)
     console.print(f"{folder.trials_path}: {n_rows} rows", markup=False)
 

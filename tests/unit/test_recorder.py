@@ -1,6 +1,7 @@
 """What the recorder keeps: every message, and the trials as a table."""
 
 import csv
+import struct
 from pathlib import Path
 
 import msgspec
@@ -10,16 +11,25 @@ import pytest
 from m2m_rt.adapters.mcap_reader import LogReader
 from m2m_rt.adapters.recorder import Recorder
 from m2m_rt.adapters.session_folder import SessionFolder
-from m2m_rt.adapters.trials_csv import muscles_of, rebuild_trials
+from m2m_rt.adapters.trial_cells import (
+    MUSCLE_COLUMNS,
+    STATE_COLUMNS,
+    TRIAL_COLUMNS,
+)
+from m2m_rt.adapters.trials_csv import rebuild_trials
 from m2m_rt.errors import DataError, DiskFault
 from m2m_rt.messages import (
+    ChangeSeen,
+    ExcitabilityTracked,
     MepMeasured,
+    Message,
     Prediction,
     SessionEvent,
     SessionEventKind,
     Trial,
     encode,
     pack_f64,
+    topic_of,
 )
 from m2m_rt.units import RigNs
 
@@ -87,7 +97,7 @@ def recorded(folder: SessionFolder, *trials: Trial) -> list[dict[str, str]]:
     with Recorder(folder, MUSCLES) as recorder:
         for one in trials:
             recorder.take("trial/predictd", encode(one), RigNs(EDGE_NS + 1))
-        return rows(folder.trials_path)
+    return rows(folder.trials_path)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -123,7 +133,7 @@ def test_a_trial_without_a_prediction_still_has_its_pose_and_intensity(
     assert (bare["x_mm"], bare["qw"], bare["intensity_pct_mso"]) == ("", "", "")
 
 
-def test_a_trial_is_a_row_as_soon_as_it_is_taken(folder: SessionFolder) -> None:
+def test_a_trial_is_a_row_with_its_prediction_and_meps(folder: SessionFolder) -> None:
     (row,) = recorded(folder, trial(0))
     assert int(row["t_ns"]) == EDGE_NS
     assert [float(row[f"{axis}_mm"]) for axis in "xyz"] == [-40.0, -20.5, 70.0]
@@ -151,12 +161,111 @@ def test_a_correction_is_a_row_of_its_own(folder: SessionFolder) -> None:
 def test_the_table_is_rebuilt_from_the_recording(folder: SessionFolder) -> None:
     recorded(folder, trial(0), trial(1), trial(0, revision=1))
     before = folder.trials_path.read_bytes()
-    muscles = muscles_of(folder.trials_path)
     folder.trials_path.write_bytes(before[:-40])
-    n_rows = rebuild_trials(folder.messages_path, folder.trials_path, muscles)
-    assert muscles == MUSCLES
+    n_rows = rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES)
     assert n_rows == 3
     assert folder.trials_path.read_bytes() == before
+
+
+def state_after(mean_log10: float) -> ExcitabilityTracked:
+    return ExcitabilityTracked(
+        t_ns=EDGE_NS,
+        mean_log10=mean_log10,
+        p05_log10=mean_log10 - 0.1,
+        p95_log10=mean_log10 + 0.1,
+        noise_scale=1.25,
+        posterior_seq=13,
+    )
+
+
+def change_seen(muscle: int | None) -> ChangeSeen:
+    is_gain = muscle is not None
+    return ChangeSeen(
+        t_ns=EDGE_NS,
+        kind="gain" if is_gain else "shift",
+        muscle=muscle,
+        log10_gain=-0.3 if is_gain else 0.0,
+        shift_x_mm=0.0 if is_gain else 5.0,
+        shift_y_mm=0.0,
+        trials_ago=7,
+        log_ratio=9.5,
+        withdrawn=False,
+        acted_on=True,
+    )
+
+
+def said_by_predictd(recorder: Recorder, *messages: Message) -> None:
+    for message in messages:
+        topic = topic_of(message)
+        assert topic is not None
+        recorder.take(f"{topic.name}/predictd", encode(message), RigNs(EDGE_NS + 1))
+
+
+def state_cells(row: dict[str, str]) -> list[str]:
+    return [row[name] for name in STATE_COLUMNS]
+
+
+def test_a_row_has_the_state_and_the_change_that_its_pulse_gave_away(
+    folder: SessionFolder,
+) -> None:
+    with Recorder(folder, MUSCLES) as recorder:
+        said_by_predictd(recorder, trial(0), state_after(0.25), change_seen(1))
+        said_by_predictd(recorder, trial(1), state_after(0.0), change_seen(None))
+        said_by_predictd(recorder, trial(2), state_after(-0.5), trial(2, revision=1))
+    gain, shift, calm, bad = rows(folder.trials_path)
+    assert state_cells(gain) == [
+        *("0.25", "0.15", "0.35", "1.25", "gain", "APB", "-0.3", "0.0", "0.0"),
+        *("7", "9.5", "false", "true"),
+    ]
+    assert (shift["change"], shift["change_muscle"]) == ("shift", "")
+    assert shift["change_shift_x_mm"] == "5.0"
+    assert (calm["excitability_log10"], calm["change"]) == ("-0.5", "")
+    assert set(state_cells(bad)) == {""}
+
+
+def test_a_row_is_written_when_its_daemon_goes_on(folder: SessionFolder) -> None:
+    with Recorder(folder, MUSCLES) as recorder:
+        said_by_predictd(recorder, trial(0))
+        note = SessionEvent(t_ns=EDGE_NS, kind=SessionEventKind.NOTE)
+        recorder.take("session/supervisor", encode(note), RigNs(EDGE_NS + 1))
+        said_by_predictd(recorder, state_after(0.25))
+        assert rows(folder.trials_path) == []
+        said_by_predictd(recorder, prediction())
+        (row,) = rows(folder.trials_path)
+        assert row["excitability_log10"] == "0.25"
+        said_by_predictd(recorder, trial(0, revision=1))
+        assert len(rows(folder.trials_path)) == 2
+
+
+def test_the_state_of_every_row_is_rebuilt_too(folder: SessionFolder) -> None:
+    with Recorder(folder, MUSCLES) as recorder:
+        said_by_predictd(recorder, trial(0), state_after(0.25), prediction())
+        said_by_predictd(recorder, trial(1), state_after(0.5), change_seen(0))
+    before = folder.trials_path.read_bytes()
+    folder.trials_path.unlink()
+    assert rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES) == 2
+    assert folder.trials_path.read_bytes() == before
+
+
+def test_a_changed_number_does_not_get_into_a_rebuilt_table(
+    folder: SessionFolder,
+) -> None:
+    recorded(folder, trial(0))
+    written = struct.pack(">d", 812.25)
+    record = folder.messages_path.read_bytes()
+    assert record.count(written) == 1
+    changed = record.replace(written, struct.pack(">d", 813.25))
+    folder.messages_path.write_bytes(changed)
+    with pytest.raises(DataError, match=r"trial at byte .* changed"):
+        rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES)
+    assert rows(folder.trials_path)[0]["FDI_mep_p2p_uv"] == "812.25"
+
+
+def test_new_columns_stand_behind_those_of_older_tables(folder: SessionFolder) -> None:
+    recorded(folder, trial(0))
+    names = folder.trials_path.read_text(encoding="utf-8").partition("\n")[0]
+    older = [*TRIAL_COLUMNS, *(f"{m}_{n}" for m in MUSCLES for n in MUSCLE_COLUMNS)]
+    assert names.split(",")[: len(older)] == older
 
 
 def test_pandas_like_readers_see_numbers_and_truth(folder: SessionFolder) -> None:
