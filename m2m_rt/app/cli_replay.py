@@ -97,13 +97,19 @@ def _rebuild_trials(folder: SessionFolder) -> None:
     from rich.console import Console
 
     from m2m_rt.adapters.trials_csv import rebuild_trials
-    from m2m_rt.app.config import read_session
 
     console = Console(stderr=True)
     with console.status("reading messages.mcap"):
-        muscles = [muscle.name for muscle in read_session(folder).rig.emg.muscles]
-        n_rows = rebuild_trials(folder.messages_path, folder.trials_path, muscles)
+        n_rows = rebuild_trials(
+            folder.messages_path, folder.trials_path, _muscles(folder)
+        )
     console.print(f"{folder.trials_path}: {n_rows} rows", markup=False)
+
+
+def _muscles(folder: SessionFolder) -> tuple[str, ...]:
+    from m2m_rt.app.config import read_session
+
+    return tuple(muscle.name for muscle in read_session(folder).rig.emg.muscles)
 
 
 def _summarise(folder: SessionFolder, json_out: Path | None) -> None:
@@ -165,7 +171,9 @@ def _print_summary(folder: SessionFolder, summary: SessionSummary) -> None:
     from rich.console import Console
 
     from m2m_rt.app.gap_line import gap_line
+    from m2m_rt.app.live_change import change_line
 
+    muscles = _muscles(folder) if summary.changes else ()
     lead_ms = summary.median_lead_ms
     n_trials = len(summary.trials)
     lines = [
@@ -184,6 +192,7 @@ def _print_summary(folder: SessionFolder, summary: SessionSummary) -> None:
     lines += [
         f"model {one.generation} not used: {one.reason}" for one in summary.refused
     ]
+    lines += [f"change: {change_line(one, muscles)}" for one in summary.changes]
     lines += [
         f"{'gap in ' if one.n_lost else ''}{gap_line(one)}" for one in summary.gaps
     ]
@@ -228,6 +237,7 @@ def _summary_as_json(summary: SessionSummary) -> dict[str, Any]:
         "lead_ms_p50": summary.median_lead_ms,
         "models_refused": msgspec.to_builtins(summary.refused),
         "models": msgspec.to_builtins(summary.models),
+        "changes": msgspec.to_builtins(summary.changes),
         "gaps": msgspec.to_builtins(summary.gaps),
         "words": msgspec.to_builtins(summary.words),
     }

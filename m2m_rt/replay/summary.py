@@ -8,6 +8,7 @@ from statistics import median
 
 from m2m_rt.adapters.mcap_reader import Flaw, LogEnd, LogEntry, LogReader
 from m2m_rt.messages import (
+    ChangeSeen,
     Message,
     ModelPromoted,
     PromotionRefused,
@@ -48,6 +49,9 @@ class SessionSummary:
     models: list[ModelPromoted] = field(default_factory=list)
     refused: list[PromotionRefused] = field(default_factory=list)
     """Of the models, those that were not taken into use."""
+
+    changes: list[ChangeSeen] = field(default_factory=list)
+    """Gains and shifts that predictd found or took back."""
 
     words: list[SessionEvent] = field(default_factory=list)
     gaps: list[StreamGap] = field(default_factory=list)
@@ -131,6 +135,8 @@ def _keep(summary: SessionSummary, message: Message) -> None:
             summary.models.append(message)
         case PromotionRefused():
             summary.refused.append(message)
+        case ChangeSeen():
+            summary.changes.append(message)
         case SessionEvent(kind=kind) if kind in SAID:
             summary.words.append(message)
         case StreamGap():

@@ -18,15 +18,16 @@ from m2m_rt.app.compose import build_node
 from m2m_rt.app.config import (
     EmgRig,
     PoseRig,
-    ProtocolConfig,
     RigConfig,
     SessionConfig,
     StimulatorRig,
     as_toml,
     read_session,
 )
+from m2m_rt.app.protocol_config import ProtocolConfig
 from m2m_rt.app.versions import code_hash, versions
 from m2m_rt.messages import (
+    ChangeSeen,
     Message,
     PoseReceived,
     SessionEvent,
@@ -174,13 +175,29 @@ def test_a_session_is_summed_up_and_its_table_rebuilt(
     folder: SessionFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     note = SessionEvent(t_ns=RigNs(5), kind=SessionEventKind.NOTE, text="coffee")
+    change = ChangeSeen(
+        t_ns=RigNs(6),
+        kind="gain",
+        muscle=1,
+        log10_gain=-0.301,
+        shift_x_mm=0.0,
+        shift_y_mm=0.0,
+        trials_ago=9,
+        log_ratio=9.0,
+        withdrawn=False,
+        acted_on=True,
+    )
     with Recorder(folder, ("FDI",)) as recorder:
         recorder.take("session/supervisor", encode(note), RigNs(9))
+        recorder.take("change/predictd", encode(change), RigNs(10))
     out = tmp_path / "summary.json"
     arguments = ["replay", str(folder.root), "--rebuild-trials", "--json", str(out)]
     assert main(arguments) == 0
-    assert json.loads(out.read_text(encoding="utf-8"))["trials"] == 0
-    assert "note: coffee" in capsys.readouterr().out
+    summary = json.loads(out.read_text(encoding="utf-8"))
+    assert (summary["trials"], summary["changes"][0]["trials_ago"]) == (0, 9)
+    told = capsys.readouterr().out
+    assert "note: coffee" in told
+    assert "change: APB answers × 0.5 since 9 trials" in told
 
 
 def test_a_hole_in_the_record_is_told(
