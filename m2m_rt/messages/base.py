@@ -1,7 +1,7 @@
 """What every message has, and how an array travels inside one."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Literal
 
 import msgspec
@@ -71,3 +71,12 @@ def require_finite(**named: float | Iterable[float | None] | None) -> None:
         if not all(v is None or math.isfinite(v) for v in values):
             msg = f"{name} is not finite"
             raise ValueError(msg)
+
+
+def require_one_length(**named: Sized) -> None:
+    """Raise ValueError naming the lengths of fields that should have one."""
+    lengths = {name: len(values) for name, values in named.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        msg = f"one entry a muscle, found {found}"
+        raise ValueError(msg)

@@ -15,16 +15,14 @@ from m2m_rt.messages.device import (
     StimulatorReceived,
 )
 from m2m_rt.messages.effects import FitFinished, FitRequest, SetTimer, Tick
+from m2m_rt.messages.networks import FitJudged, ModelPromoted, PromotionRefused
 from m2m_rt.messages.schema import (
     CoilPose,
     EmgChunk,
-    FitJudged,
     Health,
     MepMeasured,
-    ModelPromoted,
     Prediction,
     PredictionEcho,
-    PromotionRefused,
     PulseFired,
     ResponseMapMade,
     SessionEvent,

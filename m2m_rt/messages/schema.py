@@ -5,7 +5,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from m2m_rt.messages.base import Array, Message, require_finite
+from m2m_rt.messages.base import (
+    Array,
+    Message,
+    require_finite,
+    require_one_length,
+)
 
 PctMso = Annotated[float, Meta(ge=0.0, le=100.0)]
 
@@ -69,17 +74,14 @@ class MepMeasured(Message, frozen=True, tag="mep.v1"):
             preactivation_rms_uv=self.preactivation_rms_uv,
             marker_delay_ms=self.marker_delay_ms,
         )
-        lengths = {
-            len(self.mep_p2p_uv),
-            len(self.mep_latency_ms),
-            len(self.preactivation_rms_uv),
-            len(self.present),
-            len(self.valid),
-            len(self.reason),
-        }
-        if len(lengths) != 1:
-            msg = f"lists of {sorted(lengths)} muscles in one MepMeasured"
-            raise ValueError(msg)
+        require_one_length(
+            mep_p2p_uv=self.mep_p2p_uv,
+            mep_latency_ms=self.mep_latency_ms,
+            preactivation_rms_uv=self.preactivation_rms_uv,
+            present=self.present,
+            valid=self.valid,
+            reason=self.reason,
+        )
 
 
 class StimulatorState(Message, frozen=True, tag="stimulator_state.v1"):
@@ -147,14 +149,16 @@ class Prediction(Message, frozen=True, tag="prediction.v1"):
     against it."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are not finite."""
-        require_finite(
-            mean_log10_uv=self.mean_log10_uv,
-            sd_log10_uv=self.sd_log10_uv,
-            p05_log10_uv=self.p05_log10_uv,
-            p95_log10_uv=self.p95_log10_uv,
-            prior_log10_uv=self.prior_log10_uv,
-        )
+        """Refuse lists of different lengths and numbers that are not finite."""
+        lists = {
+            "mean_log10_uv": self.mean_log10_uv,
+            "sd_log10_uv": self.sd_log10_uv,
+            "p05_log10_uv": self.p05_log10_uv,
+            "p95_log10_uv": self.p95_log10_uv,
+            "prior_log10_uv": self.prior_log10_uv,
+        }
+        require_finite(**lists)
+        require_one_length(**lists)
 
 
 class ResponseMapMade(Message, frozen=True, tag="response_map.v1"):
@@ -211,62 +215,6 @@ class Trial(Message, frozen=True, tag="trial.v1"):
 
     intensity_pct_mso: PctMso | None = None
     """What the stimulator was set to at the edge; None where that was not known."""
-
-
-class ModelPromoted(Message, frozen=True, tag="model_promoted.v1"):
-    """The model in use from now on."""
-
-    model_hash: str
-    parent_hash: str
-    generation: int
-    """0 is the shipped model."""
-
-    reason: str
-
-
-class PromotionRefused(Message, frozen=True, tag="promotion_refused.v1"):
-    """The predicting side did not take a promoted model; the one before stays."""
-
-    model_hash: str
-    """The one that is not used."""
-
-    generation: int
-    """Of the promotion."""
-
-    kept_hash: str
-    """The model that is in use."""
-
-    reason: str
-
-
-class FitJudged(Message, frozen=True, tag="fit_judged.v1"):
-    """What became of a refit: used or not, and why."""
-
-    fit_id: int
-    parent_hash: str
-    """The model it started from."""
-
-    model_hash: str | None
-    """The candidate; None when the fit gave none."""
-
-    promoted: bool
-    reason: str
-    """Why it is used, or why not."""
-
-    candidate_score: float
-    """Mean log predictive density per held-out MEP, natural log; 0 without one."""
-
-    incumbent_score: float
-    """The parent's, on the same MEPs."""
-
-    n_scored: int
-    """Number of MEPs scored."""
-
-    def __post_init__(self) -> None:
-        """Refuse scores that are not numbers."""
-        require_finite(
-            candidate_score=self.candidate_score, incumbent_score=self.incumbent_score
-        )
 
 
 class SessionEventKind(StrEnum):

@@ -6,16 +6,14 @@ from enum import Enum
 from m2m_rt.errors import DataError
 from m2m_rt.messages.base import Message
 from m2m_rt.messages.device import ClockOffset
+from m2m_rt.messages.networks import FitJudged, ModelPromoted, PromotionRefused
 from m2m_rt.messages.schema import (
     CoilPose,
     EmgChunk,
-    FitJudged,
     Health,
     MepMeasured,
-    ModelPromoted,
     Prediction,
     PredictionEcho,
-    PromotionRefused,
     PulseFired,
     ResponseMapMade,
     SessionEvent,

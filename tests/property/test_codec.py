@@ -2,6 +2,7 @@
 
 from math import isnan, nan
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,9 @@ from m2m_rt.errors import DataError
 from m2m_rt.messages import (
     MESSAGE_TYPES,
     Array,
+    MepMeasured,
     Message,
+    Prediction,
     StimulatorReceived,
     decode,
     encode,
@@ -84,6 +87,23 @@ def test_deep_and_boundless_frames_are_refused(opening: bytes) -> None:
 @given(array=arrays())
 def test_an_array_is_unpacked_whatever_its_bits(array: Array) -> None:
     assert unpack_f32(array).shape == unpack_f64(array).shape == array.shape
+
+
+@pytest.mark.parametrize("message_type", [MepMeasured, Prediction])
+@given(data=st.data())
+def test_lists_of_different_numbers_of_muscles_are_refused(
+    message_type: type[Message], data: st.DataObject
+) -> None:
+    message = data.draw(messages_of(message_type))
+    lists = [
+        name
+        for name in message.__struct_fields__
+        if isinstance(getattr(message, name), tuple) and name != "doubt"
+    ]
+    name = data.draw(st.sampled_from(lists))
+    longer = (*getattr(message, name), *getattr(message, name), 1.0)
+    with pytest.raises(ValueError, match="one entry a muscle"):
+        msgspec.structs.replace(message, **{name: longer})
 
 
 def test_a_raw_value_that_is_not_a_number_travels() -> None:

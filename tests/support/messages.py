@@ -6,7 +6,7 @@ import msgspec.inspect as mi
 import numpy as np
 from hypothesis import strategies as st
 
-from m2m_rt.messages import MESSAGE_TYPES, Array, MepMeasured, Message
+from m2m_rt.messages import MESSAGE_TYPES, Array, MepMeasured, Message, Prediction
 from m2m_rt.units import RigNs
 
 _INSTANTS = st.integers(0, 2**62)
@@ -20,14 +20,24 @@ _SIMPLE: dict[type[mi.Type], st.SearchStrategy[Any]] = {
     mi.NoneType: st.none(),
     mi.StrType: st.text(max_size=20),
 }
-_MUSCLE_LISTS = (
-    "mep_p2p_uv",
-    "mep_latency_ms",
-    "preactivation_rms_uv",
-    "present",
-    "valid",
-    "reason",
-)
+_MUSCLE_LISTS: dict[type[Message], tuple[str, ...]] = {
+    MepMeasured: (
+        "mep_p2p_uv",
+        "mep_latency_ms",
+        "preactivation_rms_uv",
+        "present",
+        "valid",
+        "reason",
+    ),
+    Prediction: (
+        "mean_log10_uv",
+        "sd_log10_uv",
+        "p05_log10_uv",
+        "p95_log10_uv",
+        "prior_log10_uv",
+    ),
+}
+"""Fields with an entry a muscle."""
 
 
 def messages() -> st.SearchStrategy[Message]:
@@ -37,8 +47,8 @@ def messages() -> st.SearchStrategy[Message]:
 
 def messages_of(message_type: type[Message]) -> st.SearchStrategy[Any]:
     """Return any message of one type."""
-    if message_type is MepMeasured:
-        return _meps()
+    if message_type in _MUSCLE_LISTS:
+        return _of_muscles(message_type, _MUSCLE_LISTS[message_type])
     return st.builds(message_type, **_fields(message_type))
 
 
@@ -85,22 +95,24 @@ def _simple_values(kind: mi.Type) -> st.SearchStrategy[Any]:
     return _SIMPLE[type(kind)]
 
 
-def _meps() -> st.SearchStrategy[MepMeasured]:
-    """Return MEPs whose lists have as many entries as there are muscles."""
-    fields = _fields(MepMeasured)
+def _of_muscles(
+    message_type: type[Message], names: tuple[str, ...]
+) -> st.SearchStrategy[Any]:
+    """Return messages whose lists have as many entries as there are muscles."""
+    fields = _fields(message_type)
     kinds = {
         f.name: f.type.item_type
-        for f in mi.type_info(MepMeasured).fields
-        if f.name in _MUSCLE_LISTS
+        for f in mi.type_info(message_type).fields
+        if f.name in names
     }
 
-    def of(n_muscles: int) -> st.SearchStrategy[MepMeasured]:
+    def of(n_muscles: int) -> st.SearchStrategy[Any]:
         lists = {
             name: st.lists(_values(kind), min_size=n_muscles, max_size=n_muscles).map(
                 tuple
             )
             for name, kind in kinds.items()
         }
-        return st.builds(MepMeasured, **{**fields, **lists})
+        return st.builds(message_type, **{**fields, **lists})
 
     return st.integers(0, 3).flatmap(of)
