@@ -53,6 +53,6 @@ class PredictSettings(
     acts_on_changes: bool = True
     """Whether a change that is found is taken into account, or only said."""
 
-    n_kept: Annotated[int, Meta(gt=0)] = 64
-    """Predictions that a pulse may still ask for (over a second of poses), and pulses
-    that may wait for their MEPs."""
+    n_kept: Annotated[int, Meta(gt=0)] = 256
+    """Predictions that a pulse may still ask for, and pulses that may wait for their
+    MEPs: over a second of poses at 200 Hz, for EMG that comes late."""

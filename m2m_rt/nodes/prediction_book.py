@@ -10,8 +10,9 @@ SAME_INTENSITY_PCT_MSO = 0.05
 """Intensities closer than this are one setting: stimulators are set in steps of 0.5 or
 1 % MSO, and a float32 stream's 55.3 is not the double 55.3 of a marker's JSON."""
 
-N_STATES = 16
-"""Intensities kept, so that a pulse can ask what was set at its edge."""
+N_STATES = 64
+"""Intensities kept, so that a pulse can ask what was set at its edge: seconds of a
+wheel that is turned."""
 
 
 @dataclass(frozen=True, slots=True)

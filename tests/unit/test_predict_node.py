@@ -160,6 +160,17 @@ def test_a_pulse_without_a_prediction_that_counts_is_not_learnt(
     assert not any(trial.learnt)
 
 
+def test_a_pulse_whose_emg_comes_a_second_late_finds_its_prediction(
+    desk: Desk,
+) -> None:
+    desk.give(intensity_at(0))
+    for ms in range(10, 1040, 10):
+        desk.predict(pose_at(ms))
+    trial = desk.trial(pulse_at(35), mep_at(35))
+    assert trial.prediction is not None
+    assert trial.prediction.t_ns == at(30)
+
+
 @pytest.mark.parametrize("level", [55.3, 0.1, 99.9, 47.7])
 def test_a_float32_intensity_is_that_of_the_markers_double(
     desk: Desk, level: float
