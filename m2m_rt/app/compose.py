@@ -66,6 +66,15 @@ def open_table(config: SessionConfig) -> EfieldTable:
     return table
 
 
+def predict_settings(config: SessionConfig) -> PredictSettings:
+    """Return what a session's predictions stand on."""
+    return PredictSettings(
+        model_hash=config.model_hash,
+        rmt_pct_mso=config.protocol.rmt_pct_mso,
+        acts_on_changes=config.protocol.learning.acts_on_changes,
+    )
+
+
 def _acquire_settings(config: SessionConfig) -> AcquireSettings:
     emg, markers = config.rig.emg, config.rig.markers
     return AcquireSettings(
@@ -79,16 +88,14 @@ def _acquire_settings(config: SessionConfig) -> AcquireSettings:
 def _predict_node(config: SessionConfig, folder: SessionFolder) -> PredictNode:
     lookup = EfieldLookup(open_table(config))
     lookup.warm_up()
-    settings = PredictSettings(
-        model_hash=config.model_hash,
-        rmt_pct_mso=config.protocol.rmt_pct_mso,
-    )
     models = RigModels(
         ModelFolder(folder.models),
         table_hash=config.table_hash,
         muscles=[muscle.name for muscle in config.rig.emg.muscles],
     )
-    return PredictNode(settings, lookup, models, map_poses=_map_poses(lookup))
+    return PredictNode(
+        predict_settings(config), lookup, models, map_poses=_map_poses(lookup)
+    )
 
 
 def _map_poses(lookup: EfieldLookup) -> F64:

@@ -1,4 +1,4 @@
-"""Rig, protocol and session files: what they may say, read and checked at start."""
+"""Rig and session files: what they may say; these and protocols read and checked."""
 
 import math
 import tomllib
@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.adapters.stream_choice import StreamChoice
+from m2m_rt.app.protocol_config import ProtocolConfig
 from m2m_rt.efield import rated_output_fault
 from m2m_rt.emg import (
     EmgReader,
@@ -23,7 +24,6 @@ from m2m_rt.emg import (
 )
 from m2m_rt.errors import ConfigError
 from m2m_rt.geometry import Rows
-from m2m_rt.learning import PromotionRule
 from m2m_rt.nodes import PoseRegistration, PoseSettings
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -138,32 +138,6 @@ class RigConfig(_Section, frozen=True):
     pose: PoseRig
     stimulator: StimulatorRig
     markers: MarkerRig | None = None
-
-
-class LearningProtocol(_Section, frozen=True):
-    """When the network is refitted."""
-
-    first_fit_trials: Annotated[int, Meta(gt=0)] = 20
-    fit_every_trials: Annotated[int, Meta(gt=0)] = 20
-    n_held_out: Annotated[int, Meta(gt=0)] = 10
-    promotion: PromotionRule = PromotionRule()
-
-    def __post_init__(self) -> None:
-        """Refuse a first fit that has nothing left to learn from."""
-        if self.n_held_out >= self.first_fit_trials:
-            raise ValueError("n_held_out must be less than first_fit_trials")
-
-
-class ProtocolConfig(_Section, frozen=True):
-    """One subject's session."""
-
-    subject: str
-    """A pseudonym."""
-
-    rmt_pct_mso: Annotated[float, Meta(gt=0, le=100)]
-    """Resting motor threshold as the operator measured it."""
-
-    learning: LearningProtocol = LearningProtocol()
 
 
 class SessionConfig(_Section, frozen=True):

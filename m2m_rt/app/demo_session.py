@@ -10,12 +10,13 @@ import pylsl
 from rich.console import Console
 
 from m2m_rt.adapters.session_folder import SessionFolder
-from m2m_rt.app.config import ProtocolConfig, read_rig
+from m2m_rt.app.config import read_rig
 from m2m_rt.app.config_path import config_path
 from m2m_rt.app.demo import DemoSettings
 from m2m_rt.app.live_session import lines_of_loss, shown
 from m2m_rt.app.live_view import LiveView
 from m2m_rt.app.new_session import check_rig, create_session
+from m2m_rt.app.protocol_config import ProtocolConfig
 from m2m_rt.app.report import Report, make_report, true_expectation
 from m2m_rt.app.report_picture import draw_report
 from m2m_rt.app.session_data import read_session_data, scored_trials

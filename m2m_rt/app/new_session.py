@@ -11,8 +11,9 @@ import msgspec
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor, read_shipped_model
 from m2m_rt.adapters.session_folder import SessionFolder, unused_session_path
 from m2m_rt.adapters.table_file import read_table
-from m2m_rt.app.config import ProtocolConfig, RigConfig, SessionConfig, as_toml
+from m2m_rt.app.config import RigConfig, SessionConfig, as_toml
 from m2m_rt.app.model_path import model_folder
+from m2m_rt.app.protocol_config import ProtocolConfig
 from m2m_rt.app.table_path import table_path
 from m2m_rt.app.versions import code_hash, versions
 from m2m_rt.errors import ConfigError

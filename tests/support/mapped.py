@@ -7,9 +7,10 @@ import numpy as np
 
 from m2m_rt.adapters.recorder import Recorder
 from m2m_rt.adapters.table_file import read_table
-from m2m_rt.app.config import ProtocolConfig, read_rig
+from m2m_rt.app.config import read_rig
 from m2m_rt.app.config_path import config_path
 from m2m_rt.app.new_session import check_rig, create_session
+from m2m_rt.app.protocol_config import ProtocolConfig
 from m2m_rt.app.table_path import table_path
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.messages import MepMeasured, Prediction, Trial, encode, pack_f64

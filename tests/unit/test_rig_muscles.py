@@ -8,6 +8,7 @@ import pytest
 
 from m2m_rt.adapters.onnx_predictor import ModelFolder
 from m2m_rt.adapters.rig_models import RigModels
+from m2m_rt.app.compose import predict_settings
 from m2m_rt.app.config import MuscleRig, RigConfig, read_protocol, read_rig
 from m2m_rt.app.new_session import check_rig
 from m2m_rt.emg import GapDetector
@@ -110,3 +111,14 @@ def test_a_rig_whose_emg_cannot_be_read_is_refused_with_file_and_field(
     path.write_text(text.replace("[emg]\n", f"[emg]\n{said}\n"))
     with pytest.raises(ConfigError, match=f"rig.toml: .*{named}"):
         read_rig(path)
+
+
+@pytest.mark.parametrize(("said", "acts"), [("", True), ("false", False)])
+def test_a_protocol_says_whether_changes_are_acted_on(
+    said: str, acts: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "protocol.toml"
+    line = f"[learning]\nacts_on_changes = {said}" if said else ""
+    path.write_text(f'subject = "s01"\nrmt_pct_mso = 50.0\n{line}\n', encoding="utf-8")
+    config = check_rig(rig_of("FDI"), read_protocol(path)).config
+    assert predict_settings(config).acts_on_changes is acts
