@@ -19,55 +19,66 @@ if TYPE_CHECKING:
     from m2m_rt.studies.fit import Head, TableFit
 
 
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="CSV, TSV or .mat, a row a pulse.")
+]
+OutOption = Annotated[
+    Path, typer.Option(help="Folder for the mapper; with --apply a CSV file.")
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the figures here.")
+]
+MuscleOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Muscles to fit; or the name of the only MEP column's."),
+]
+OthersOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Other subjects' tables, to learn hyper-parameters from."),
+]
+AloneOption = Annotated[
+    bool, typer.Option(help="Use no other *_3MAPs.mat beside DATA.")
+]
+OwnOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--own/--no-own",
+        help="Learn hyper-parameters from DATA too; default where it has "
+        "orientations or intensities.",
+    ),
+]
+TableOption = Annotated[
+    str | None, typer.Option(help="E-field table: use the network's last layer.")
+]
+ModelOption = Annotated[str, typer.Option(help="The network, with --table.")]
+RmtOption = Annotated[
+    float | None,
+    typer.Option(min=1, max=100, help="Resting threshold, % MSO, with --table."),
+]
+ApplyOption = Annotated[
+    Path | None,
+    typer.Option(help="A fitted mapper's folder: predict DATA's poses."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command `fit`."""
     app.command("fit")(fit)
 
 
 def fit(  # noqa: PLR0913 - the options of a command are its parameters
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="CSV, TSV or .mat, a row a pulse.")
-    ],
+    data: DataArgument,
     *,
-    out: Annotated[
-        Path, typer.Option(help="Folder for the mapper; with --apply a CSV file.")
-    ],
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here.")
-    ] = None,
-    muscle: Annotated[
-        list[str] | None,
-        typer.Option(help="Muscles to fit; or the name of the only MEP column's."),
-    ] = None,
-    others: Annotated[
-        list[Path] | None,
-        typer.Option(help="Other subjects' tables, to learn hyper-parameters from."),
-    ] = None,
-    alone: Annotated[
-        bool, typer.Option(help="Use no other *_3MAPs.mat beside DATA.")
-    ] = False,
-    own: Annotated[
-        bool | None,
-        typer.Option(
-            "--own/--no-own",
-            help="Learn hyper-parameters from DATA too; default where it has "
-            "orientations or intensities.",
-        ),
-    ] = None,
-    table: Annotated[
-        str | None, typer.Option(help="E-field table: use the network's last layer.")
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="The network, with --table.")
-    ] = "m2mnet-rt",
-    rmt: Annotated[
-        float | None,
-        typer.Option(min=1, max=100, help="Resting threshold, % MSO, with --table."),
-    ] = None,
-    apply: Annotated[
-        Path | None,
-        typer.Option(help="A fitted mapper's folder: predict DATA's poses."),
-    ] = None,
+    out: OutOption,
+    json_out: JsonOption = None,
+    muscle: MuscleOption = None,
+    others: OthersOption = None,
+    alone: AloneOption = False,
+    own: OwnOption = None,
+    table: TableOption = None,
+    model: ModelOption = "m2mnet-rt",
+    rmt: RmtOption = None,
+    apply: ApplyOption = None,
 ) -> None:
     """Fit a subject's mapper to poses and MEPs, or apply one to new poses.
 

@@ -11,38 +11,49 @@ if TYPE_CHECKING:
     from m2m_rt.learning import Aim, AimLimits
 
 
+SessionArgument = Annotated[Path, typer.Argument(help="A session's folder.")]
+MuscleOption = Annotated[
+    list[str] | None, typer.Option(help="Which; again for more. Default the first.")
+]
+IntensityOption = Annotated[
+    float, typer.Option(min=1.0, max=300.0, help="Of the map, % of threshold.")
+]
+MostOption = Annotated[
+    list[str] | None, typer.Option(help="A muscle that is to answer; again for more.")
+]
+LeastOption = Annotated[
+    list[str] | None, typer.Option(help="A muscle that is not to; again for more.")
+]
+MaxIntensityOption = Annotated[
+    float, typer.Option(min=1.0, max=100.0, help="Largest intensity to advise.")
+]
+MaxMoveOption = Annotated[
+    float | None, typer.Option(min=0.1, help="From the last pulse, for the aim.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of the intervals' draws.")]
+OutOption = Annotated[Path | None, typer.Option(help="Draw the maps here (PNG).")]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the figures here.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("map")(map_command)
 
 
 def map_command(  # noqa: PLR0913 - the options of a command are its parameters
-    session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    session: SessionArgument,
     *,
-    muscle: Annotated[
-        list[str] | None, typer.Option(help="Which; again for more. Default the first.")
-    ] = None,
-    intensity_pct_rmt: Annotated[
-        float, typer.Option(min=1.0, max=300.0, help="Of the map, % of threshold.")
-    ] = 120.0,
-    most: Annotated[
-        list[str] | None,
-        typer.Option(help="A muscle that is to answer; again for more."),
-    ] = None,
-    least: Annotated[
-        list[str] | None, typer.Option(help="A muscle that is not to; again for more.")
-    ] = None,
-    max_pct_mso: Annotated[
-        float, typer.Option(min=1.0, max=100.0, help="Largest intensity to advise.")
-    ] = 100.0,
-    max_move_mm: Annotated[
-        float | None, typer.Option(min=0.1, help="From the last pulse, for the aim.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Draw the maps here (PNG).")] = None,
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here.")
-    ] = None,
+    muscle: MuscleOption = None,
+    intensity_pct_rmt: IntensityOption = 120.0,
+    most: MostOption = None,
+    least: LeastOption = None,
+    max_pct_mso: MaxIntensityOption = 100.0,
+    max_move_mm: MaxMoveOption = None,
+    seed: SeedOption = 0,
+    out: OutOption = None,
+    json_out: JsonOption = None,
 ) -> None:
     """Map muscles from what a session learnt: hotspot, size, next pulse, best pose.
 

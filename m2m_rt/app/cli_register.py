@@ -14,38 +14,47 @@ if TYPE_CHECKING:
     from m2m_rt.units import F64
 
 
+FiducialsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FIDUCIALS", help="Points in the head's and the navigator's frame."
+    ),
+]
+MaxNoiseOption = Annotated[
+    float, typer.Option(min=0.1, help="Refuse noisier points, mm per axis.")
+]
+CoplanarOption = Annotated[
+    bool,
+    typer.Option(help="Accept points that cannot show left and right exchanged."),
+]
+ConventionOption = Annotated[
+    str, typer.Option(help="Whose coil axes the pose stream declares.")
+]
+UnitOption = Annotated[
+    str, typer.Option(help="What the pose stream declares: mm or m.")
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the figures here.")
+]
+PictureOption = Annotated[
+    Path | None, typer.Option(help="Draw what is left at each point.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command `register`."""
     app.command("register")(register_fiducials)
 
 
 def register_fiducials(  # noqa: PLR0913 - the options of a command are its parameters
-    fiducials: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FIDUCIALS", help="Points in the head's and the navigator's frame."
-        ),
-    ],
+    fiducials: FiducialsArgument,
     *,
-    max_noise: Annotated[
-        float, typer.Option(min=0.1, help="Refuse noisier points, mm per axis.")
-    ] = 5.0,
-    coplanar: Annotated[
-        bool,
-        typer.Option(help="Accept points that cannot show left and right exchanged."),
-    ] = False,
-    convention: Annotated[
-        str, typer.Option(help="Whose coil axes the pose stream declares.")
-    ] = "simnibs",
-    unit: Annotated[
-        str, typer.Option(help="What the pose stream declares: mm or m.")
-    ] = "mm",
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here.")
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Draw what is left at each point.")
-    ] = None,
+    max_noise: MaxNoiseOption = 5.0,
+    coplanar: CoplanarOption = False,
+    convention: ConventionOption = "simnibs",
+    unit: UnitOption = "mm",
+    json_out: JsonOption = None,
+    picture: PictureOption = None,
 ) -> None:
     """Fit head_from_navigator to named points, and print it for a rig file.
 

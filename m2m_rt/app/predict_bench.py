@@ -7,7 +7,7 @@ as a rig asks for it, and finds colder caches than a loop would.
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -135,15 +135,9 @@ def bench_predict(
         model_bytes, expected_hash=hashlib.sha256(model_bytes).hexdigest()
     )
     efield = _some_fields(head, plan.n_poses)
-    ours = (
-        Timed(name, _with_last_layer(predictor), plan.n_batches),
-        *(
-            Timed(own, once, plan.n_batches)
-            for own, once in _from_scratch(
-                head, model_bytes, predictor, efield[:1]
-            ).items()
-        ),
-    )
+    ways = {name: _with_last_layer(predictor)}
+    ways |= _from_scratch(head, model_bytes, predictor, efield[:1])
+    ours = tuple(Timed(own, once, plan.n_batches) for own, once in ways.items())
     published = _published(head, plan, efield[:2], progress)
     net, _ = warm_start(model_bytes, predictor)
     in_torch = Timed("torch", lambda rows: net(torch.from_numpy(rows)), 0)
@@ -151,23 +145,27 @@ def bench_predict(
         single = _single_us((*ours, in_torch, *published), efield[:1], plan, progress)
         batch = _batch_us((*ours, *published), efield, progress)
     models = {
-        one.name: {"us_1": single[one.name], "us_256": batch[one.name]}
-        for one in (*ours, *published)
-    }
-    quickest = {
-        key: min(models[one.name][key] for one in published)
-        for key in ("us_1", "us_256")
+        model: {"us_1": single[model], "us_256": us} for model, us in batch.items()
     }
     return BenchFigures(
         default=name,
         models=models,
         torch_us_1=single["torch"],
-        quickest_published_over={
-            one.name: {key: quickest[key] / models[one.name][key] for key in quickest}
-            for one in ours
-        },
+        quickest_published_over=_quickest_over(models, ours=ways.keys()),
         side=plan.side,
     )
+
+
+def _quickest_over(
+    models: Mapping[str, dict[str, float]], *, ours: Collection[str]
+) -> dict[str, dict[str, float]]:
+    """Return how many times longer than each of ours the quickest other one takes."""
+    others = [times for name, times in models.items() if name not in ours]
+    quickest = {key: min(one[key] for one in others) for key in ("us_1", "us_256")}
+    return {
+        name: {key: us / models[name][key] for key, us in quickest.items()}
+        for name in ours
+    }
 
 
 def _some_fields(head: HeadField, count: int) -> F32:
