@@ -46,12 +46,21 @@ def prediction_row(prediction: Prediction, n_muscles: int) -> F32:
 class PredictionOutlet:
     """Sends each prediction at the time of the pose that it was made for."""
 
-    def __init__(self, muscles: Sequence[str], *, source_id: str = NAME) -> None:
-        """Open the outlet; `source_id` tells it from another rig's."""
+    def __init__(self, muscles: Sequence[str], *, rig: str) -> None:
+        """Open a rig's outlet.
+
+        Its source id is `m2m_pred-RIG`: a reader whose rig has gone looks for the same
+        id again, and must not find another rig's predictions.
+        """
         self._n_muscles = len(muscles)
         labels = prediction_labels(muscles)
         info = pylsl.StreamInfo(
-            NAME, TYPE, len(labels), pylsl.IRREGULAR_RATE, pylsl.cf_float32, source_id
+            NAME,
+            TYPE,
+            len(labels),
+            pylsl.IRREGULAR_RATE,
+            pylsl.cf_float32,
+            f"{NAME}-{rig}",
         )
         channels = info.desc().append_child("channels")
         for label in labels:

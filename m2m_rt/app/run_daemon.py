@@ -97,8 +97,9 @@ def _run_server(process: DaemonProcess, _: Sequence[Source]) -> None:
     from m2m_rt.adapters.lsl_prediction_outlet import PredictionOutlet
     from m2m_rt.messages import Prediction
 
-    muscles = tuple(m.name for m in read_session(process.folder).rig.emg.muscles)
-    outlet = PredictionOutlet(muscles)
+    rig = read_session(process.folder).rig
+    muscles = tuple(muscle.name for muscle in rig.emg.muscles)
+    outlet = PredictionOutlet(muscles, rig=rig.name)
     process.join()
 
     def take(arrival: Arrival) -> None:

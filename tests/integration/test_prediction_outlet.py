@@ -58,8 +58,8 @@ def test_invalid_prediction_is_a_row_of_nan() -> None:
 
 
 def test_another_program_reads_labels_units_and_the_poses_own_time() -> None:
-    outlet = PredictionOutlet(MUSCLES, source_id="test-outlet")
-    (info,) = pylsl.resolve_byprop("source_id", "test-outlet", 1, 10.0)
+    outlet = PredictionOutlet(MUSCLES, rig="test")
+    (info,) = pylsl.resolve_byprop("source_id", "m2m_pred-test", 1, 10.0)
     inlet = pylsl.StreamInlet(info)
     header = header_of(inlet.info(timeout=10.0))
     inlet.open_stream(timeout=10.0)
