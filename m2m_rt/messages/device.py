@@ -37,7 +37,8 @@ class PoseReceived(Message, frozen=True, tag="pose_received.v1"):
     """A coil pose as the navigator's stream gave it; NaN means not tracked."""
 
     values: Array
-    """(7,) x y z qw qx qy qz, or (16,) row-major 4×4; millimetres, head frame."""
+    """(7,) x y z qw qx qy qz, or (16,) row-major 4×4; frame, unit and coil axes are
+    those that the stream declares and the rig's registration states."""
 
     device_s: float
 

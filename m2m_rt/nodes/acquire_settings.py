@@ -28,8 +28,13 @@ class AcquireSettings(
     """How long after the edge a pulse waits for its marker; 0 where there are none."""
 
     emg_stale_ms: Positive = 250.0
+    """A stream whose newest stamp or last arrival is older is stale."""
+
     stimulator_stale_ms: Positive = 3000.0
+    """The same; its state comes on change and once a second."""
+
     watch_every_ms: Positive = 50.0
+    """How often is looked whether something came."""
 
     max_offset_step_ms: Positive = 20.0
     """Largest change between two measurements of a sender's clock that is no step."""

@@ -49,6 +49,7 @@ class PredictSettings(
     """From the pose's time to the prediction, and to the pulse."""
 
     max_intensity_age_ms: Positive = 3000.0
+    """From the stimulator's last word to the prediction, and to the pulse."""
 
     acts_on_changes: bool = True
     """Whether a change that is found is taken into account, or only said."""
