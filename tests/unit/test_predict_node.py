@@ -21,7 +21,7 @@ from m2m_rt.messages import (
     encode,
 )
 from m2m_rt.model import MUSCLES
-from m2m_rt.nodes import PredictFault, PredictNode
+from m2m_rt.nodes import PredictFault, PredictNode, PredictSettings
 from tests.support.predicting import (
     Desk,
     at,
@@ -248,7 +248,8 @@ def test_meps_of_other_muscles_are_a_trial_that_is_not_learnt(desk: Desk) -> Non
 def test_pulses_without_meps_are_forgotten(node: PredictNode) -> None:
     for pulse_id in range(10_000):
         assert not list(node.step(at(pulse_id), pulse_at(pulse_id, pulse_id)))
-    assert len(node._pulses) <= 64
+    kept = PredictSettings(model_hash="", rmt_pct_mso=50.0).n_kept
+    assert len(node._pulses) <= kept
 
 
 def test_learning_moves_the_prediction_towards_the_answer(desk: Desk) -> None:
