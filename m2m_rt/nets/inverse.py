@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from m2m_rt.learning import FieldMap
 from m2m_rt.units import F32, F64
 
+_LOG_SD_RANGE = (-5.0, 2.0)
+"""Natural log, of a coefficient of unit variance."""
+
 
 class InverseSettings(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 ):
-    """Sizes and training of the network."""
+    """Size and training of the network."""
 
-    n_components: Annotated[int, Meta(gt=0)] = 10
     n_hidden: Annotated[int, Meta(gt=0)] = 96
     n_steps: Annotated[int, Meta(gt=0)] = 1200
     batch: Annotated[int, Meta(gt=0)] = 128
@@ -86,7 +88,7 @@ class TrainedInverse:
         """Return the maps of pulses' answers (n, n_muscles)."""
         given = torch.tensor((log10_uv - self.mep_mean) / self.mep_sd)
         with torch.no_grad():
-            mean, log_sd = self.net(given.float()).double().chunk(2, dim=-1)
+            mean, log_sd = (part.double() for part in _said(self.net, given.float()))
         scaled = self.basis.scale * self.basis.components.T  # (n_points, n_components)
         variance = (self.stretch * torch.exp(log_sd).numpy()) ** 2 @ (scaled**2).T
         return FieldMap(
@@ -96,28 +98,50 @@ class TrainedInverse:
 
 
 def train_inverse(
-    log10_uv: F64, strength: F32, *, settings: InverseSettings, seed: int
+    log10_uv: F64,
+    coefficients: F64,
+    basis: FieldBasis,
+    *,
+    settings: InverseSettings,
+    seed: int,
 ) -> TrainedInverse:
-    """Return a network trained on pulses' answers (n, n_muscles) and fields.
+    """Return a network trained by the Gaussian likelihood of fields' coefficients.
 
-    By the Gaussian likelihood of the coefficients; the same seed and machine give the
-    same weights.
+    The same seed and machine give the same weights.
+
+    Parameters
+    ----------
+    log10_uv
+        (n, n_muscles): pulses' answers.
+    coefficients
+        (n, n_components): of their fields, of unit variance.
+    basis
+        What they are coefficients of.
+    settings
+        Size and training.
+    seed
+        Of the weights, the batches, and the pulses that the spread is scaled on.
     """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    basis = field_basis(strength, min(settings.n_components, len(strength)))
     mep_mean, mep_sd = log10_uv.mean(axis=0), log10_uv.std(axis=0) + 1e-6
     given = torch.tensor((log10_uv - mep_mean) / mep_sd, dtype=torch.float32)
-    wanted = torch.tensor(basis.coefficients(strength), dtype=torch.float32)
+    wanted = torch.tensor(coefficients, dtype=torch.float32)
     net = _layers(given.shape[1], wanted.shape[1], settings)
     rng = np.random.default_rng(seed)
     is_held = torch.tensor(rng.random(len(given)) < settings.held_out)
     _fit(net, (given[~is_held], wanted[~is_held]), settings, rng)
     with torch.no_grad():
-        mean, log_sd = net.eval()(given[is_held]).chunk(2, dim=-1)
+        mean, log_sd = _said(net.eval(), given[is_held])
         error = (wanted[is_held] - mean) * torch.exp(-log_sd)
     stretch = torch.sqrt(torch.mean(error**2, dim=0)).double().numpy()
     return TrainedInverse(net, basis, mep_mean, mep_sd, stretch)
+
+
+def _said(net: nn.Module, given: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the coefficients' means and log standard deviations, bounded."""
+    mean, log_sd = net(given).chunk(2, dim=-1)
+    return mean, log_sd.clamp(*_LOG_SD_RANGE)
 
 
 def _layers(n_in: int, n_out: int, settings: InverseSettings) -> nn.Sequential:
@@ -148,8 +172,7 @@ def _fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.n_steps)
     for _ in range(settings.n_steps):
         rows = torch.tensor(rng.integers(len(given), size=settings.batch))
-        mean, log_sd = net(given[rows]).chunk(2, dim=-1)
-        log_sd = torch.clamp(log_sd, -5.0, 2.0)
+        mean, log_sd = _said(net, given[rows])
         error = (wanted[rows] - mean) * torch.exp(-log_sd)
         loss = torch.mean(0.5 * error**2 + log_sd)
         optimizer.zero_grad()

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup, draw_pose
-from m2m_rt.errors import DataError
 from m2m_rt.model import FLOOR_UV
 from m2m_rt.sim import (
     Cortex,
     DesignSettings,
     SeedStream,
     SubjectSettings,
+    cortex_of,
     demo_design,
     draw_subject,
-    measure_rmt_pct_mso,
+    measure_didt_at_rmt,
     subject_rng,
 )
 from m2m_rt.units import F32, F64, I64
@@ -82,16 +82,13 @@ def head_field(lookup: EfieldLookup) -> HeadField:
 
     Raises
     ------
-    DataError
+    ConfigError
         If the table refuses its own planned pose.
     """
-    table = lookup.table
-    planned = lookup.query(table.region.planned_head_from_coil).unit_efield_v_per_m
-    if planned is None:
-        raise DataError(f"table {table.name}: refuses its own planned pose")
-    basis, _ = np.linalg.qr(table.basis.astype(np.float64))
-    cortex = Cortex(points_mm=table.roi.points_mm, planned_unit_efield=planned)
-    return HeadField(lookup=lookup, cortex=cortex, basis=basis.astype(np.float32))
+    basis, _ = np.linalg.qr(lookup.table.basis.astype(np.float64))
+    return HeadField(
+        lookup=lookup, cortex=cortex_of(lookup), basis=basis.astype(np.float32)
+    )
 
 
 def draw_pool(
@@ -173,12 +170,10 @@ def _draw_session(
     """Return relative coefficients, log10 MEPs, expectations, and poses."""
     rng, chosen = draw
     subject = draw_subject(rng, head.cortex, plan.subjects)
-    per_pct = plan.subjects.didt_at_100_pct_mso_a_per_us / 100.0
-    at_1_pct = head.cortex.planned_unit_efield * np.float32(per_pct)
-    rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
+    didt_at_rmt = measure_didt_at_rmt(subject, head.cortex, rng)
     level = rng.choice(plan.design.intensities_pct_rmt, len(chosen)) / 100.0
     unit = pool.unit_coefficients[chosen]
-    didt = (level * rmt_pct_mso * per_pct).astype(np.float32)
+    didt = (level * didt_at_rmt).astype(np.float32)
     efield = head.fields(unit * didt[:, np.newaxis])
     expected = np.zeros((len(chosen), len(subject.patches)))
     if plan.stream is not SeedStream.TRAINING:

@@ -20,8 +20,10 @@ from m2m_rt.sim.population import (
     SeedStream,
     SubjectSettings,
     draw_subject,
+    measure_didt_at_rmt,
     subject_rng,
 )
+from m2m_rt.sim.stimulation import cortex_of
 from m2m_rt.sim.subject import Subject, VirtualSubject, measure_rmt_pct_mso
 
 __all__ = [
@@ -44,9 +46,11 @@ __all__ = [
     "Subject",
     "SubjectSettings",
     "VirtualSubject",
+    "cortex_of",
     "demo_design",
     "draw_foci_subject",
     "draw_subject",
+    "measure_didt_at_rmt",
     "measure_rmt_pct_mso",
     "place_coil",
     "plan_lab",

@@ -16,6 +16,7 @@ from msgspec import Meta
 from m2m_rt.model import MUSCLES
 from m2m_rt.sim.goetz import GoetzRecruitment, draw_goetz
 from m2m_rt.sim.population import (
+    DIDT_AT_100_PCT_MSO_A_PER_US,
     FORWARD,
     HAND_KNOB_MM,
     MEDIAL,
@@ -60,8 +61,6 @@ class FociSettings(
     shared_before: Annotated[float, Meta(ge=0, le=1)] = 0.6
     shared_after: Annotated[float, Meta(ge=0, le=1)] = 0.1
     """Parts of both noises' variance that all muscles have in common."""
-
-    didt_at_100_pct_mso_a_per_us: Annotated[float, Meta(gt=0)] = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def draw_foci_subject(
     recruitment = draw_goetz(rng, n)
     threshold_pct_mso = recruitment.threshold_pct_mso()
     planned = _drive_v_per_m(foci, tuning, cortex.planned_unit_efield)
-    per_pct = how.didt_at_100_pct_mso_a_per_us / 100.0
+    per_pct = DIDT_AT_100_PCT_MSO_A_PER_US / 100.0
     at_threshold = planned * per_pct * threshold_pct_mso[0]  # of the first muscle
     ratio = np.exp(how.threshold_spread * rng.standard_normal(n))
     ratio[0] = 1.0

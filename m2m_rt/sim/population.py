@@ -9,7 +9,12 @@ import numpy as np
 from msgspec import Meta
 
 from m2m_rt.model import MUSCLES
-from m2m_rt.sim.subject import Recruitment, VirtualSubject
+from m2m_rt.sim.subject import (
+    Recruitment,
+    Subject,
+    VirtualSubject,
+    measure_rmt_pct_mso,
+)
 from m2m_rt.units import F32, F64, I64
 
 HAND_KNOB_MM = (-38.0, -22.0, 57.0)
@@ -20,6 +25,9 @@ MEDIAL = np.array((0.60, -0.15, 0.78))
 
 FORWARD = np.array((0.71, 0.71, 0.0))
 """From postero-lateral to antero-medial, across the left central sulcus."""
+
+DIDT_AT_100_PCT_MSO_A_PER_US = 150.0
+"""Of the simulated stimulator."""
 
 _LEAST_UNIT_DRIVE = 0.05
 """V/m per A/µs; a patch turned away from the planned field is taken to get this."""
@@ -72,8 +80,6 @@ class SubjectSettings(
 
     rmt_range_pct_mso: tuple[float, float] = (50.0, 58.0)
     """Of the first muscle in the planned pose."""
-
-    didt_at_100_pct_mso_a_per_us: Annotated[float, Meta(gt=0)] = 150.0
 
     threshold_ratio: tuple[float, ...] = (
         *(1.0, 0.98, 1.02),
@@ -153,6 +159,15 @@ def draw_subject(
     )
 
 
+def measure_didt_at_rmt(
+    subject: Subject, cortex: Cortex, rng: np.random.Generator
+) -> float:
+    """Return dI/dt in A/µs at the threshold that is measured in the planned pose."""
+    per_pct_mso = DIDT_AT_100_PCT_MSO_A_PER_US / 100.0
+    at_1_pct = cortex.planned_unit_efield * np.float32(per_pct_mso)
+    return measure_rmt_pct_mso(subject, at_1_pct, rng) * per_pct_mso
+
+
 def _draw_patches(
     rng: np.random.Generator, cortex: Cortex, how: SubjectSettings
 ) -> tuple[I64, ...]:
@@ -201,7 +216,7 @@ def _draw_recruitment(
         return np.asarray(mean + spread * np.clip(rng.standard_normal(n), -2.0, 2.0))
 
     rmt_pct_mso = rng.uniform(*how.rmt_range_pct_mso)
-    at_rmt = planned_drives * rmt_pct_mso / 100.0 * how.didt_at_100_pct_mso_a_per_us
+    at_rmt = planned_drives * rmt_pct_mso / 100.0 * DIDT_AT_100_PCT_MSO_A_PER_US
     ratio = np.array(how.threshold_ratio)
     ratio = ratio * np.exp(how.threshold_spread * rng.standard_normal(n))
     ratio[0] = 1.0

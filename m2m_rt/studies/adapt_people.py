@@ -17,7 +17,7 @@ from m2m_rt.sim import (
     SubjectSettings,
     VirtualSubject,
     draw_subject,
-    measure_rmt_pct_mso,
+    measure_didt_at_rmt,
     subject_rng,
 )
 from m2m_rt.sim.subject import Recruitment
@@ -96,14 +96,12 @@ def draw_person(
     subject = draw_subject(rng, rig.head.cortex, settings)
     if tuning != 1.0:
         subject = _retuned(rig, subject, tuning)
-    per_pct = settings.didt_at_100_pct_mso_a_per_us / 100.0
-    at_1_pct = rig.head.cortex.planned_unit_efield * np.float32(per_pct)
-    rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
+    didt_at_rmt = measure_didt_at_rmt(subject, rig.head.cortex, rng)
     person = Person(
         recruitment=subject.recruitment,
         patch_maps=_patch_maps(rig, subject),
         tuning=tuning,
-        didt_at_rmt_a_per_us=rmt_pct_mso * per_pct,
+        didt_at_rmt_a_per_us=didt_at_rmt,
         rmt_factor=int(rng.integers(1, 3)) if world is World.RMT else 0,
         shift=0,
     )

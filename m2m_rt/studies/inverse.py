@@ -13,29 +13,30 @@ import numpy as np
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.learning import FieldMap
 from m2m_rt.nets.inverse import InverseSettings
+from m2m_rt.nets.sessions import Progress
 from m2m_rt.ports import Predictor
-from m2m_rt.sim import SeedStream, subject_rng
+from m2m_rt.sim import SeedStream, cortex_of, subject_rng
 from m2m_rt.studies.inverse_data import (
+    Head,
+    Person,
     Pulses,
     all_features,
+    draw_person,
     draw_poses,
     level_rows,
-    open_head,
     record,
     strengths,
 )
 from m2m_rt.studies.inverse_methods import (
-    N_COMPONENTS,
     Bench,
+    Regressions,
     bayes_of_subject,
     bayesian_maps,
+    learn_regressions,
     learnt_from,
-    regressions,
 )
 from m2m_rt.studies.inverse_score import MapError, joined, mean_figures, score_maps
 from m2m_rt.units import F32, F64, I64
-
-Progress = Callable[[str, int, int], None]
 
 PUBLISHED = ((0.171, 0.869), (0.211, 0.765), (0.157, 0.709))
 """NRMSE and R² of M2M-InvNet's best model on its three subjects: real recordings of
@@ -123,26 +124,30 @@ class InverseFindings:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """One person, their recording, and the generator that goes on with them."""
+
+    person: Person
+    pulses: Pulses
+    rng: np.random.Generator
+
+
 def run_inverse_study(
     lookup: EfieldLookup, predictor: Predictor, plan: InversePlan, progress: Progress
 ) -> InverseFindings:
     """Map the pulses of new people by every method."""
-    bench = _open_bench(lookup, predictor, plan)
-    people = []
-    for index in range(plan.n_people):
-        rng = subject_rng(plan.seed, SeedStream.EVALUATION, index)
-        rows = rng.permutation(len(bench.poses.strength))[: plan.n_pulses]
-        which = rows, level_rows(len(rows))
-        people.append(record(bench.head, bench.poses, which, rng))
-    within = []
-    for index, pulses in enumerate(people):
-        within.append(_within_subject(bench, pulses, plan))
-        progress("folds of each person", index + 1, plan.n_people)
-    population = _population(bench, plan)
+    bench = _open_bench(lookup, predictor, plan, progress)
+    people = [_record_one(bench, plan, index) for index in range(plan.n_people)]
+    within = [
+        _within_subject(bench, one.pulses, plan, _of_person(progress, plan, index))
+        for index, one in enumerate(people)
+    ]
+    learnt = _learn_population(bench, plan, progress)
     across, repeated = [], []
-    for index, pulses in enumerate(people):
-        across.append(_new_subject(bench, pulses, population, plan))
-        repeated.append(_repeated(bench, pulses, index, plan))
+    for index, one in enumerate(people):
+        across.append(_new_subject(bench, one.pulses, learnt, plan))
+        repeated.append(_repeated(bench, one, plan))
         progress("new subjects", index + 1, plan.n_people)
     figures = {
         "subjects": plan.n_people,
@@ -154,25 +159,49 @@ def run_inverse_study(
         "new_subject": mean_figures(across),
         "several_pulses": mean_figures(repeated),
     }
-    return InverseFindings(figures, _example(bench, people[0], plan))
+    return InverseFindings(figures, _example(bench, people[0].pulses, plan))
 
 
-def _open_bench(lookup: EfieldLookup, predictor: Predictor, plan: InversePlan) -> Bench:
-    head = open_head(lookup)
+def _open_bench(
+    lookup: EfieldLookup, predictor: Predictor, plan: InversePlan, progress: Progress
+) -> Bench:
+    stage = "poses and candidates"
+    progress(stage, 0, 2)
+    head = Head(lookup, cortex_of(lookup))
     poses = draw_poses(head, plan.n_pulses, plan.seed, SeedStream.EVALUATION)
+    features = all_features(poses, predictor)
+    progress(stage, 1, 2)
     pool = draw_poses(head, plan.n_pool, plan.seed, SeedStream.TRAINING)
+    pool_features = all_features(pool, predictor)
+    progress(stage, 2, 2)
     return Bench(
         head=head,
         predictor=predictor,
         poses=poses,
-        features=all_features(poses, predictor),
+        features=features,
         pool=pool,
-        pool_features=all_features(pool, predictor),
+        pool_features=pool_features,
     )
 
 
+def _record_one(bench: Bench, plan: InversePlan, index: int) -> _Recorded:
+    rng = subject_rng(plan.seed, SeedStream.EVALUATION, index)
+    rows = rng.permutation(len(bench.poses.strength))
+    person = draw_person(bench.head, rng)
+    pulses = record(person, bench.poses, (rows, level_rows(len(rows))), rng)
+    return _Recorded(person, pulses, rng)
+
+
+def _of_person(
+    progress: Progress, plan: InversePlan, index: int
+) -> Callable[[int], None]:
+    """Return what is told the number of folds done of one person."""
+    before, total = index * plan.n_folds, plan.n_people * plan.n_folds
+    return lambda done: progress("folds of each person", before + done, total)
+
+
 def _within_subject(
-    bench: Bench, pulses: Pulses, plan: InversePlan
+    bench: Bench, pulses: Pulses, plan: InversePlan, step: Callable[[int], None]
 ) -> dict[str, MapError]:
     """Return every method's error, each pulse predicted from the other folds."""
     true = strengths(bench.poses, pulses)
@@ -180,14 +209,14 @@ def _within_subject(
     parts: dict[str, list[tuple[I64, FieldMap]]] = {}
     reference = np.zeros(true.shape)
     for number in range(plan.n_folds):
-        test = np.flatnonzero(fold == number)
-        train = np.flatnonzero(fold != number)
-        given = pulses.log10_uv[train], true[train]
-        reference[test] = true[train].mean(axis=0, dtype=np.float64)
-        maps = regressions(given, pulses.log10_uv[test], _network(plan))
+        test, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+        learnt = _learn(plan, pulses.log10_uv[train], true[train])
+        reference[test] = learnt.basis.mean
+        maps = learnt.field_maps(pulses.log10_uv[test])
         maps["bayes"] = bayes_of_subject(bench, pulses, train, test)
         for name, found in maps.items():
             parts.setdefault(name, []).append((test, found))
+        step(number + 1)
     points_mm = bench.head.cortex.points_mm
     return {
         name: score_maps(
@@ -198,28 +227,26 @@ def _within_subject(
 
 
 def _new_subject(
-    bench: Bench, pulses: Pulses, population: tuple[F64, F32], plan: InversePlan
+    bench: Bench, pulses: Pulses, learnt: Regressions, plan: InversePlan
 ) -> dict[str, MapError]:
     """Return the errors on a subject that no regression has seen."""
     true, points_mm = strengths(bench.poses, pulses), bench.head.cortex.points_mm
     order = _order(pulses, plan)
-    n_own = max(plan.own_pulses)
-    test = order[n_own:]
-    maps = regressions(population, pulses.log10_uv[test], _network(plan))
+    test = order[max(plan.own_pulses) :]
+    maps = learnt.field_maps(pulses.log10_uv[test])
     for n_pulses in plan.own_pulses:
         own = order[:n_pulses]
         maps[f"bayes_{n_pulses}_own"] = bayes_of_subject(bench, pulses, own, test)
-    reference = population[1].mean(axis=0, dtype=np.float64)
+    reference = learnt.basis.mean
     return {
         name: score_maps(found, true[test], reference=reference, points_mm=points_mm)
         for name, found in maps.items()
     }
 
 
-def _network(plan: InversePlan) -> tuple[InverseSettings, int]:
-    """Return the network's settings and seed."""
-    settings = InverseSettings(n_components=N_COMPONENTS, n_steps=plan.n_network_steps)
-    return settings, plan.seed
+def _learn(plan: InversePlan, log10_uv: F64, strength: F32) -> Regressions:
+    settings = InverseSettings(n_steps=plan.n_network_steps)
+    return learn_regressions(log10_uv, strength, settings, seed=plan.seed)
 
 
 def _example(bench: Bench, pulses: Pulses, plan: InversePlan) -> Example:
@@ -239,18 +266,13 @@ def _order(pulses: Pulses, plan: InversePlan) -> I64:
     return np.random.default_rng(plan.seed + 1).permutation(len(pulses.rows))
 
 
-def _repeated(
-    bench: Bench, pulses: Pulses, index: int, plan: InversePlan
-) -> dict[str, MapError]:
-    """Return the errors of maps from several pulses of one stimulus."""
-    order = _order(pulses, plan)
+def _repeated(bench: Bench, one: _Recorded, plan: InversePlan) -> dict[str, MapError]:
+    """Return the errors of maps from several fresh pulses of one stimulus."""
+    pulses, order = one.pulses, _order(one.pulses, plan)
     posterior, shared = learnt_from(bench, pulses, order[: max(plan.own_pulses)])
     most, last = max(plan.repeats), order[-plan.n_repeated :]
     which = np.repeat(pulses.rows[last], most), np.repeat(pulses.levels[last], most)
-    # The generator of the person draws the same person again, then other pulses.
-    rng = subject_rng(plan.seed, SeedStream.EVALUATION, index)
-    rng.permutation(len(bench.poses.strength))
-    given = record(bench.head, bench.poses, which, rng)
+    given = record(one.person, bench.poses, which, one.rng)
     true = strengths(bench.poses, given)[::most]
     answers = given.log10_uv.reshape(-1, most, given.log10_uv.shape[1])
     reference = strengths(bench.poses, pulses).mean(axis=0, dtype=np.float64)
@@ -266,14 +288,20 @@ def _repeated(
     return errors
 
 
-def _population(bench: Bench, plan: InversePlan) -> tuple[F64, F32]:
-    """Return answers and fields of training subjects' pulses, at the pool's poses."""
+def _learn_population(
+    bench: Bench, plan: InversePlan, progress: Progress
+) -> Regressions:
+    """Return what training subjects' pulses at the pool's poses teach."""
     answers, fields = [], []
     for index in range(plan.n_population):
         rng = subject_rng(plan.seed, SeedStream.TRAINING, index)
         rows = rng.choice(plan.n_pool, plan.n_population_pulses, replace=False)
-        which = rows, level_rows(len(rows))
-        pulses = record(bench.head, bench.pool, which, rng)
+        person = draw_person(bench.head, rng)
+        pulses = record(person, bench.pool, (rows, level_rows(len(rows))), rng)
         answers.append(pulses.log10_uv)
         fields.append(strengths(bench.pool, pulses))
-    return np.concatenate(answers), np.concatenate(fields)
+        progress("recording training subjects", index + 1, plan.n_population)
+    progress("learning from them", 0, 1)
+    learnt = _learn(plan, np.concatenate(answers), np.concatenate(fields))
+    progress("learning from them", 1, 1)
+    return learnt

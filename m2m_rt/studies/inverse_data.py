@@ -5,17 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup
-from m2m_rt.errors import DataError
 from m2m_rt.model import FLOOR_UV
 from m2m_rt.nodes import CandidateFields, look_up
 from m2m_rt.ports import Predictor
 from m2m_rt.sim import (
     Cortex,
     SeedStream,
-    SubjectSettings,
+    VirtualSubject,
     demo_design,
     draw_subject,
-    measure_rmt_pct_mso,
+    measure_didt_at_rmt,
 )
 from m2m_rt.units import F32, F64, I64
 
@@ -58,21 +57,6 @@ class Pulses:
     """(n, n_muscles)"""
 
 
-def open_head(lookup: EfieldLookup) -> Head:
-    """Return what subjects are drawn on.
-
-    Raises
-    ------
-    DataError
-        If the table refuses its own planned pose.
-    """
-    table = lookup.table
-    planned = lookup.query(table.region.planned_head_from_coil).unit_efield_v_per_m
-    if planned is None:
-        raise DataError(f"table {table.name}: refuses its own planned pose")
-    return Head(lookup, Cortex(table.roi.points_mm, planned))
-
-
 def draw_poses(head: Head, n_poses: int, seed: int, what: SeedStream) -> PoseFields:
     """Return poses of a design's own seed stream."""
     rng = np.random.default_rng(
@@ -96,19 +80,29 @@ def level_rows(n_pulses: int) -> I64:
     return rows
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who is stimulated."""
+
+    subject: VirtualSubject
+    didt_at_rmt_a_per_us: float
+    """At the threshold that the operator measured."""
+
+
+def draw_person(head: Head, rng: np.random.Generator) -> Person:
+    """Return a new person, threshold measured."""
+    subject = draw_subject(rng, head.cortex)
+    return Person(subject, measure_didt_at_rmt(subject, head.cortex, rng))
+
+
 def record(
-    head: Head, poses: PoseFields, which: tuple[I64, I64], rng: np.random.Generator
+    person: Person, poses: PoseFields, which: tuple[I64, I64], rng: np.random.Generator
 ) -> Pulses:
-    """Return a new subject's recording of pulses: rows of poses, rows of `LEVELS`."""
+    """Return a person's answers to pulses: rows of poses, rows of `LEVELS`."""
     rows, levels = which
-    how = SubjectSettings()
-    subject = draw_subject(rng, head.cortex, how)
-    per_pct = how.didt_at_100_pct_mso_a_per_us / 100.0
-    at_1_pct = head.cortex.planned_unit_efield * np.float32(per_pct)
-    rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
-    didt = (LEVELS[levels] * rmt_pct_mso * per_pct).astype(np.float32)
+    didt = (LEVELS[levels] * person.didt_at_rmt_a_per_us).astype(np.float32)
     efield = poses.fields.unit_efield_v_per_m[rows] * didt[:, np.newaxis, np.newaxis]
-    drawn_uv = subject.draw_uv(efield, rng)
+    drawn_uv = person.subject.draw_uv(efield, rng)
     return Pulses(rows, levels, np.log10(np.maximum(drawn_uv, FLOOR_UV)))
 
 

@@ -19,7 +19,13 @@ from m2m_rt.learning import (
     rebuild,
     shared_share,
 )
-from m2m_rt.nets.inverse import InverseSettings, field_basis, train_inverse
+from m2m_rt.nets.inverse import (
+    FieldBasis,
+    InverseSettings,
+    TrainedInverse,
+    field_basis,
+    train_inverse,
+)
 from m2m_rt.ports import Predictor
 from m2m_rt.studies.inverse_data import LEVELS, Head, PoseFields, Pulses
 from m2m_rt.units import F32, F64, I64
@@ -27,6 +33,11 @@ from m2m_rt.units import F32, F64, I64
 _RIDGE = 1.0
 _N_NEAREST = 10
 N_COMPONENTS = 10
+"""That fields are written in: those of one coil over one head live on a manifold of
+about five dimensions."""
+
+_ENOUGH_FOR_BASIS = 3000
+"""About so many fields tell the components as well as six times as many."""
 
 _SHARED_BEFORE = 0.2
 """Taken until a subject's own pulses say it."""
@@ -68,27 +79,44 @@ def bayesian_maps(
     )
 
 
-def regressions(
-    given: tuple[F64, F32], log10_uv: F64, network: tuple[InverseSettings, int]
-) -> dict[str, FieldMap]:
-    """Return the maps of every method that learns from answers and fields alone."""
-    answers, fields = given
-    basis = field_basis(fields[:: max(1, len(fields) // 3000)], N_COMPONENTS)
-    scores = basis.coefficients(fields)
-    no_sd = np.full((len(log10_uv), fields.shape[1]), np.nan)
-    found = {"mean": FieldMap(np.tile(basis.mean, (len(log10_uv), 1)), no_sd)}
+@dataclass(frozen=True, slots=True)
+class Regressions:
+    """What methods have learnt from answers and fields alone."""
+
+    basis: FieldBasis
+    rivals: dict[str, Ridge | KNeighborsRegressor]
+    """By name; from answers to coefficients of the basis."""
+
+    network: TrainedInverse
+
+    def field_maps(self, log10_uv: F64) -> dict[str, FieldMap]:
+        """Return every method's maps of answers (n, n_muscles)."""
+        basis = self.basis
+        mean = np.tile(basis.mean, (len(log10_uv), 1))
+        no_sd = np.full(mean.shape, np.nan)
+        found = {"mean": FieldMap(mean, no_sd)}
+        for name, rival in self.rivals.items():
+            back = rival.predict(log10_uv) * basis.scale @ basis.components
+            found[name] = FieldMap(basis.mean + back, no_sd)
+        found["network"] = self.network.field_map(log10_uv)
+        return found
+
+
+def learn_regressions(
+    log10_uv: F64, strength: F32, settings: InverseSettings, *, seed: int
+) -> Regressions:
+    """Return what answers (n, n_muscles) and their fields (n, n_points) teach."""
+    every = max(1, len(strength) // _ENOUGH_FOR_BASIS)
+    basis = field_basis(strength[::every], N_COMPONENTS)
+    coefficients = basis.coefficients(strength)
     rivals = {
         "ridge": Ridge(alpha=_RIDGE),
         "nearest": KNeighborsRegressor(n_neighbors=_N_NEAREST),
     }
-    for name, rival in rivals.items():
-        rival.fit(answers, scores)
-        back = rival.predict(log10_uv) * basis.scale @ basis.components
-        found[name] = FieldMap(basis.mean + back, no_sd)
-    settings, seed = network
-    trained = train_inverse(answers, fields, settings=settings, seed=seed)
-    found["network"] = trained.field_map(log10_uv)
-    return found
+    for rival in rivals.values():
+        rival.fit(log10_uv, coefficients)
+    network = train_inverse(log10_uv, coefficients, basis, settings=settings, seed=seed)
+    return Regressions(basis, rivals, network)
 
 
 def bayes_of_subject(bench: Bench, pulses: Pulses, train: I64, test: I64) -> FieldMap:

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.optimize import minimize
 
 from m2m_rt.efield import CoilPlacement, EfieldLookup, PoseGrid, place_coil, pose_grid
-from m2m_rt.errors import DataError
 from m2m_rt.learning import MEP_PRESENT_UV, MapSites, areas_mm2, gravity_places
 from m2m_rt.model import FLOOR_UV
 from m2m_rt.nodes import CandidateFields, look_up
@@ -15,9 +14,9 @@ from m2m_rt.sim import (
     Cortex,
     SeedStream,
     Subject,
-    SubjectSettings,
+    cortex_of,
     draw_subject,
-    measure_rmt_pct_mso,
+    measure_didt_at_rmt,
     subject_rng,
 )
 from m2m_rt.studies.simulators import DrawSubject
@@ -61,25 +60,23 @@ def open_scene(lookup: EfieldLookup) -> Scene:
 
     Raises
     ------
-    DataError
+    ConfigError
         If the table refuses its own planned pose.
     """
-    table = lookup.table
-    planned = lookup.query(table.region.planned_head_from_coil).unit_efield_v_per_m
-    if planned is None:
-        raise DataError(f"table {table.name}: refuses its own planned pose")
+    cortex = cortex_of(lookup)
     grid = pose_grid(
         lookup.guard,
-        table.region.planned_head_from_coil,
+        lookup.table.region.planned_head_from_coil,
         radius_mm=SITE_RADIUS_MM,
         spacing_mm=SITE_SPACING_MM,
         yaws_deg=YAWS_DEG,
     )
     fields = look_up(lookup, grid.head_from_coil)
+    planned = cortex.planned_unit_efield
     strength = np.linalg.norm(planned, axis=1, keepdims=True)
     return Scene(
         lookup=lookup,
-        cortex=Cortex(table.roi.points_mm, planned),
+        cortex=cortex,
         grid=grid,
         fields=fields,
         sites=MapSites(
@@ -219,9 +216,7 @@ def draw_person(
     draw: DrawSubject = draw_subject,
 ) -> tuple[Person, np.random.Generator]:
     """Return a person of a stream, threshold measured, and their generator."""
-    rng, how = subject_rng(seed, stream, index), SubjectSettings()
+    rng = subject_rng(seed, stream, index)
     subject = draw(rng, scene.cortex)
-    per_pct = how.didt_at_100_pct_mso_a_per_us / 100.0
-    at_1_pct = scene.cortex.planned_unit_efield * np.float32(per_pct)
-    rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
-    return Person(subject, scene, np.float32(rmt_pct_mso * per_pct)), rng
+    didt_at_rmt = measure_didt_at_rmt(subject, scene.cortex, rng)
+    return Person(subject, scene, np.float32(didt_at_rmt)), rng

@@ -16,12 +16,12 @@ from m2m_rt.geometry import quaternion_from_matrix
 from m2m_rt.sim import (
     Cortex,
     SeedStream,
-    SubjectSettings,
     demo_design,
     draw_subject,
     measure_rmt_pct_mso,
     subject_rng,
 )
+from m2m_rt.sim.population import DIDT_AT_100_PCT_MSO_A_PER_US
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +166,8 @@ def virtual_lab(n_pulses: int) -> tuple[list[str], float]:
     planned = lookup.query(region.planned_head_from_coil).unit_efield_v_per_m
     rng = subject_rng(5, SeedStream.EVALUATION)
     cortex = Cortex(lookup.table.roi.points_mm, planned)
-    subject = draw_subject(rng, cortex, SubjectSettings())
-    per_pct = np.float32(SubjectSettings().didt_at_100_pct_mso_a_per_us / 100.0)
+    subject = draw_subject(rng, cortex)
+    per_pct = np.float32(DIDT_AT_100_PCT_MSO_A_PER_US / 100.0)
     rmt_pct_mso = measure_rmt_pct_mso(subject, planned * per_pct, rng)
     pulses = demo_design(
         rng,
