@@ -54,10 +54,8 @@ from m2m_rt.learning.map_kernel import (
 )
 from m2m_rt.learning.map_process import (
     FittedMap,
-    GrowingMap,
     MapAnswer,
     fit_map,
-    join_pulses,
     predict_map,
 )
 from m2m_rt.learning.map_progress import (
@@ -153,7 +151,6 @@ __all__ = [
     "ExcitabilitySettings",
     "FieldMap",
     "FittedMap",
-    "GrowingMap",
     "Interval",
     "LastLayerPrior",
     "Learnt",
@@ -212,7 +209,6 @@ __all__ = [
     "hotspot_places",
     "integrated_variance_reduction",
     "interval_of",
-    "join_pulses",
     "last_layer_surfaces",
     "learn",
     "learn_again",

@@ -237,7 +237,7 @@ def _with_strength(efield: F32) -> F64:
 
 
 def _linearised(field: F64, log10_uv: F64, parameters: F64) -> tuple[F64, F64]:
-    """Return errors (n_points, n_pulses) and the answers' derivatives (…, 6)."""
+    """Return errors (n_points, n_pulses) and the answers' derivatives (…, 7)."""
     floor, top, offset = parameters[:, :3].T[:, :, np.newaxis]
     part = expit((field @ parameters[:, 3:, np.newaxis])[:, :, 0] - offset)
     height = top - _LEAST_LOG10_UV

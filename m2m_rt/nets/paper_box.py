@@ -8,9 +8,6 @@ from m2m_rt.efield import RegionOfInterest
 from m2m_rt.errors import ConfigError
 from m2m_rt.units import F32, F64, I64
 
-SIDES = (32, 64)
-"""2 mm voxels, one a point of the table, and the paper's 1 mm ones."""
-
 _CORNERS = np.indices((2, 2, 2)).reshape(3, 8).T
 
 

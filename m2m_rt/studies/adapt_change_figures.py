@@ -11,7 +11,7 @@ from m2m_rt.studies.adapt_changes import Found, Scene
 from m2m_rt.studies.adapt_plan import AdaptPlan, Figures, each
 from m2m_rt.studies.adapt_rig import Rig
 from m2m_rt.studies.adapt_run import run_session
-from m2m_rt.studies.adapt_summary import share_of
+from m2m_rt.studies.adapt_summary import most_expected, share_of
 from m2m_rt.units import F64
 
 _INFINITE = 1e6
@@ -78,9 +78,7 @@ def _false_alarms(rig: Rig, sessions: list[Scene], progress: Progress) -> Figure
         "pulses": n_pulses,
         "alarms": total,
         "per_300_pulses": 300.0 * total / n_pulses,
-        "per_300_pulses_high_95": 300.0
-        * (total + 1.96 * np.sqrt(total + 1))
-        / n_pulses,
+        "per_300_pulses_high_95": 300.0 * most_expected(total) / n_pulses,
         **{str(kind): count for kind, count in kinds.items()},
         "withdrawn": n_withdrawn,
     }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betaincinv, gammaincinv
 
 from m2m_rt.units import F64, Bools
 
@@ -46,6 +46,15 @@ def share_of(hits: Sequence[bool] | Bools) -> Summary:
         "high_95": float(betaincinv(k + 0.5, n - k + 0.5, 0.975)) if k < n else 1.0,
         "n": n,
     }
+
+
+def most_expected(count: int) -> float:
+    """Return the upper end of the exact 95 % interval of a count's expectation.
+
+    >>> round(most_expected(0), 2)
+    3.69
+    """
+    return float(gammaincinv(count + 1, 0.975))
 
 
 def means(rows: Sequence[Sequence[float]]) -> list[float | None]:

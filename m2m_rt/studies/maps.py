@@ -43,7 +43,12 @@ from m2m_rt.studies.maps_scores import (
     repeats_ceiling,
     running_mean_score,
 )
-from m2m_rt.studies.maps_truth import Truth, fit_truth, shipped_length_mm
+from m2m_rt.studies.maps_truth import (
+    Truth,
+    fit_truth,
+    fitted_length_mm,
+    shipped_length_mm,
+)
 
 _GRID = "GRID"
 
@@ -97,7 +102,8 @@ def study_maps(
     step
         Told how far it is.
     truth_length_mm
-        RBF length of every truth of active mapping; None for a robust fit to each.
+        RBF length of every truth of active mapping; None for a robust fit to each. The
+        mapper is not told.
     shipped
         Hyper-parameters to begin with.
     """
@@ -108,11 +114,22 @@ def study_maps(
         fitted.append(fit_every_model(recording, shipped))
         tables.append(baseline_table(recording))
         step("hyper-parameters and baselines", row + 1, len(subjects))
-    truths = [
-        None if s.combined is None else fit_truth(s.combined, truth_length_mm)
-        for s in subjects
+    lengths_mm = [
+        None if s.combined is None else fitted_length_mm(s.combined) for s in subjects
     ]
-    plan = _Plan(subjects, recordings, fitted, tables, truths, shipped)
+    truths = [
+        None if s.combined is None else fit_truth(s.combined, truth_length_mm or length)
+        for s, length in zip(subjects, lengths_mm, strict=True)
+    ]
+    plan = _Plan(
+        subjects=subjects,
+        recordings=recordings,
+        fitted=fitted,
+        tables=tables,
+        truths=truths,
+        lengths_mm=lengths_mm,
+        shipped=shipped,
+    )
     return [_study_one(plan, row, step) for row in range(len(subjects))]
 
 
@@ -123,6 +140,9 @@ class _Plan:
     fitted: list[dict[str, PoseMapSettings]]
     tables: list[BaselineTable]
     truths: list[Truth | None]
+    lengths_mm: list[float | None]
+    """Of each combined map by a robust fit, whatever the truths' lengths are."""
+
     shipped: ShippedMapSettings
 
     def others(self, row: int) -> list[int]:
@@ -181,7 +201,7 @@ def _active_settings(plan: _Plan, row: int, combined: CombinedMap) -> ActiveSett
     Its prior weights are averaged over, not chosen: what was best for one subject made
     the other's error half as large again.
     """
-    lengths_mm = [t.length_mm for o in plan.others(row) if (t := plan.truths[o])]
+    lengths_mm = [one for o in plan.others(row) if (one := plan.lengths_mm[o])]
     if not lengths_mm:
         return ActiveSettings(length_mm=shipped_length_mm(combined))
     return ActiveSettings(length_mm=float(np.exp(np.mean(np.log(lengths_mm)))))

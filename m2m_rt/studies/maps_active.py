@@ -5,7 +5,7 @@ answers queries on a 2 mm mesh, and the error is taken on a 0.5 mm mesh of its b
 box (Faghihpirayesh et al., TNSRE 29:1679, 2021).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -108,11 +108,12 @@ def run_random(protocol: Protocol, settings: ActiveSettings) -> ActiveRun:
     rows = np.random.default_rng(protocol.seed).permutation(len(mapper.candidates_mm))
     drawn_mm = protocol.candidates_mm[rows[: N_PULSES - len(protocol.start_mm)]]
     pulses, nmse = [], []
-    for site_mm in (*protocol.start_mm, *drawn_mm):
+    for after_start, site_mm in enumerate(
+        (*protocol.start_mm, *drawn_mm), 1 - len(protocol.start_mm)
+    ):
         mapper.learn(site_mm, ask.root_uv(site_mm))
-        n = len(mapper.root_uv)
-        if n >= len(protocol.start_mm) and (n - len(protocol.start_mm)) % 4 == 0:
-            pulses.append(n)
+        if after_start >= 0 and after_start % SCORE_EVERY == 0:
+            pulses.append(len(mapper.root_uv))
             nmse.append(_nmse(mapper, protocol))
     return ActiveRun(tuple(pulses), tuple(nmse), mapper.queried_mm)
 
@@ -124,7 +125,12 @@ def run_noisy(
     relative_sd = TRIAL_SPREAD_LOG10 * float(np.log(10.0)) / 2.0
     noisy = msgspec.structs.replace(settings, answer_relative_sd=relative_sd)
     runs = [
-        run_active(_with_noise(protocol, TRIAL_SPREAD_LOG10, seed), noisy, step, label)
+        run_active(
+            replace(protocol, trial_spread_log10=TRIAL_SPREAD_LOG10, seed=seed),
+            noisy,
+            step,
+            label,
+        )
         for seed in range(N_NOISY)
     ]
     nmse = np.mean([run.nmse for run in runs], axis=0)
@@ -146,18 +152,6 @@ class _Answers:
         # The root of an MEP that is off by a factor 10ᵉ is off by 10^(e/2).
         error = float(self._rng.normal(0.0, self._spread))
         return float(root * 10.0 ** (error / 2.0))
-
-
-def _with_noise(protocol: Protocol, spread_log10: float, seed: int) -> Protocol:
-    return Protocol(
-        protocol.truth,
-        protocol.start_mm,
-        protocol.candidates_mm,
-        protocol.test_mm,
-        protocol.test_uv,
-        spread_log10,
-        seed,
-    )
 
 
 def _nmse(mapper: ActiveMap, protocol: Protocol) -> float:

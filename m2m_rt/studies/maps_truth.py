@@ -40,10 +40,6 @@ class Truth:
 def fit_truth(combined: CombinedMap, length_mm: float | None = None) -> Truth:
     """Return the truth, its length given or by a robust fit.
 
-    The fit takes the amplitude that is best at each length in closed form, and looks
-    over all lengths that the sites' spacing can show. A search over both at once runs
-    to long lengths, where the covariance is singular and its likelihood means nothing.
-
     Raises
     ------
     DataError
@@ -51,7 +47,7 @@ def fit_truth(combined: CombinedMap, length_mm: float | None = None) -> Truth:
     """
     root = np.sqrt(combined.mep_p2p_uv)
     if length_mm is None:
-        length_mm = _best_length_mm(combined.position_mm, root)
+        length_mm = fitted_length_mm(combined)
     try:
         factor = _factor(combined.position_mm, length_mm)
     except np.linalg.LinAlgError as err:
@@ -63,17 +59,14 @@ def fit_truth(combined: CombinedMap, length_mm: float | None = None) -> Truth:
     return Truth(combined.position_mm, cho_solve((factor, True), root), length_mm)
 
 
-def shipped_length_mm(combined: CombinedMap) -> float:
-    """Return the mapper's length where no other subject can tell it."""
-    return SHIPPED_LENGTH_OVER_SPACING * _spacing_mm(combined.position_mm)
+def fitted_length_mm(combined: CombinedMap) -> float:
+    """Return the length that makes a map's process likeliest, by a robust fit.
 
-
-def in_parts(points_mm: F64) -> list[F64]:
-    """Return the points in pieces small enough for a kernel matrix of each."""
-    return np.array_split(points_mm, max(1, len(points_mm) // 4000))
-
-
-def _best_length_mm(position_mm: F64, root_uv: F64) -> float:
+    It takes the amplitude that is best at each length in closed form, and looks
+    over all lengths that the sites' spacing can show. A search over both at once runs
+    to long lengths, where the covariance is singular and its likelihood means nothing.
+    """
+    position_mm, root_uv = combined.position_mm, np.sqrt(combined.mep_p2p_uv)
     spacing = _spacing_mm(position_mm)
     shortest, longest = (spacing * factor for factor in _LENGTH_OVER_SPACING)
     lengths = np.geomspace(shortest, longest, _N_LENGTHS)
@@ -87,6 +80,16 @@ def _best_length_mm(position_mm: F64, root_uv: F64) -> float:
         options={"xatol": 1e-4},
     )
     return float(np.exp(found.x))
+
+
+def shipped_length_mm(combined: CombinedMap) -> float:
+    """Return the mapper's length where no other subject can tell it."""
+    return SHIPPED_LENGTH_OVER_SPACING * _spacing_mm(combined.position_mm)
+
+
+def in_parts(points_mm: F64) -> list[F64]:
+    """Return the points in pieces small enough for a kernel matrix of each."""
+    return np.array_split(points_mm, max(1, len(points_mm) // 4000))
 
 
 def _profile_loss(position_mm: F64, root_uv: F64, length_mm: float) -> float:

@@ -4,9 +4,10 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from m2m_rt.studies.mean_interval import Interval
 from m2m_rt.studies.paper_picture import draw_intensities, draw_muscles, draw_scores
 from m2m_rt.studies.paper_results import SplitResult, StudyResult
-from m2m_rt.studies.paper_tables import NETWORKS, Comparison, Interval, Summary
+from m2m_rt.studies.paper_tables import NETWORKS, Comparison, Summary
 
 _COLUMNS = ("mse", "nrmse", "cosine", "r2", "r2_log10")
 _CRITERIA = (
@@ -44,8 +45,8 @@ def _page(result: StudyResult) -> str:
         f"<p>{size} pulses, {plan.n_subjects} simulated subject(s) of each of: "
         f"{', '.join(plan.simulators)}. Input volume {plan.side}³; autoencoder "
         f"{plan.encoder.epochs} epochs, mapper {plan.mapper.epochs} (published: 100, "
-        "150). The ceiling is the subject's own expectation. Intervals are 95 %, by "
-        "bootstrap over subjects, who share poses and splits.</p>",
+        "150). The ceiling is the subject's own expectation. Intervals are 95 % "
+        "over subjects (Student's t), who share poses and splits.</p>",
         "<img src='scores.png' alt='scores of all systems'>",
     ]
     for name, split in result.splits.items():

@@ -7,17 +7,13 @@ import msgspec
 import numpy as np
 
 from m2m_rt.nets.paper import PaperHead, PaperInput
+from m2m_rt.studies.mean_interval import Interval, mean_interval
 from m2m_rt.studies.paper_scores import criteria, score, score_muscles
 from m2m_rt.studies.paper_study import CEILING, Answer
 from m2m_rt.units import F64
 
-N_BOOTSTRAPS = 4000
-LEAST_SUBJECTS = 3
-"""Fewer give no interval."""
-
 NETWORKS = tuple(f"{i.value}.{h.value}" for i in PaperInput for h in PaperHead)
 
-Interval = tuple[float, float]
 Verdict = Literal["yes", "no", "undecided"]
 
 
@@ -39,7 +35,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     k_effective: float
     k_readout: float
     intervals: dict[str, Interval | None]
-    """95 %, by bootstrap over subjects; None with fewer than three."""
+    """95 %, over subjects; None of fewer than two."""
 
     per_muscle: dict[str, list[float]]
     per_intensity: dict[str, dict[str, float]]
@@ -74,20 +70,10 @@ def summarise(answers: list[Answer]) -> Summary:
     return Summary(
         **means,
         **counts,
-        intervals={name: bootstrap(values) for name, values in columns.items()},
+        intervals={name: mean_interval(values) for name, values in columns.items()},
         per_muscle={name: v.mean(axis=0).tolist() for name, v in muscles.items()},
         per_intensity=_by_intensity(answers),
     )
-
-
-def bootstrap(values: F64) -> Interval | None:
-    """Return the 95 % interval of the mean over subjects (n,)."""
-    if len(values) < LEAST_SUBJECTS:
-        return None
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(len(values), size=(N_BOOTSTRAPS, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
 
 
 def grouped(
@@ -145,7 +131,7 @@ def _compare(
         for system in pair
     )
     differences: F64 = sign * (first - second)
-    interval = bootstrap(differences)
+    interval = mean_interval(differences)
     return Comparison(
         question=question,
         split=answers[0].split.value,

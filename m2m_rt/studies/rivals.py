@@ -11,7 +11,6 @@ from typing import Annotated
 import msgspec
 import numpy as np
 from msgspec import Meta
-from scipy.stats import t as student_t
 
 from m2m_rt.nets.paper_data import (
     PaperData,
@@ -23,6 +22,7 @@ from m2m_rt.nets.paper_data import (
 )
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.sim import SeedStream, subject_rng
+from m2m_rt.studies.mean_interval import mean_interval
 from m2m_rt.studies.paper_scores import ScoredPulses, floored_log10, score
 from m2m_rt.studies.paper_splits import Fold, SplitName, paper_split
 from m2m_rt.studies.simulators import SIMULATORS
@@ -32,8 +32,6 @@ from m2m_rt.units import F64
 CEILING = "ceiling"
 REFERENCE = "pca_gp"
 """What every system's difference is taken to."""
-
-_RANGE = 0.95
 
 
 class RivalsPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -142,12 +140,8 @@ def figures(scored: list[Scored]) -> dict[str, dict[str, SystemFigures]]:
 
 def interval(values: F64) -> Mean:
     """Return the mean of subjects' values (n,) and its 95 % interval."""
-    mean, n = float(np.mean(values)), len(values)
-    half = math.nan
-    if n > 1:
-        quantile = float(student_t.ppf(0.5 + _RANGE / 2.0, n - 1))
-        half = quantile * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Mean(mean=mean, low=mean - half, high=mean + half)
+    low, high = mean_interval(values) or (math.nan, math.nan)
+    return Mean(mean=float(np.mean(values)), low=low, high=high)
 
 
 def _questions(

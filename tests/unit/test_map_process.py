@@ -11,7 +11,6 @@ from support.maps import draw_recording
 
 from m2m_rt.geometry import matrix_from_quaternion
 from m2m_rt.learning import (
-    GrowingMap,
     LevelScaleSettings,
     MapPulses,
     PoseMapSettings,
@@ -94,24 +93,6 @@ def test_all_terms_together_are_the_direct_formula() -> None:
     variance = own - np.sum((cross @ inverse) * cross, axis=1) + 0.3**2
     np.testing.assert_allclose(answer.mean_log10_uv, mean, atol=1e-9)
     np.testing.assert_allclose(answer.sd_log10_uv**2, variance, atol=1e-9)
-
-
-def test_growing_by_one_pulse_is_fitting_them_all() -> None:
-    known, new = recording(70), recording(9, seed=5)
-    growing = GrowingMap(ALL_TERMS)
-    for row in range(70):  # beyond the first capacity
-        growing.learn(known.pulses.rows(np.array([row])), float(known.log10_uv[row]))
-    at_once = predict_map(fit_map(known.pulses, known.log10_uv, ALL_TERMS), new.pulses)
-    grown = growing.predict(new.pulses)
-    np.testing.assert_allclose(grown.mean_log10_uv, at_once.mean_log10_uv, atol=1e-9)
-    np.testing.assert_allclose(grown.sd_log10_uv, at_once.sd_log10_uv, atol=1e-9)
-
-
-def test_an_empty_map_predicts_the_prior() -> None:
-    answer = GrowingMap(ALL_TERMS).predict(recording(3).pulses)
-    parts = (1.0, 0.4, 0.15, 0.12, 0.2, 0.3)
-    np.testing.assert_allclose(answer.mean_log10_uv, 2.0)
-    np.testing.assert_allclose(answer.sd_log10_uv**2, sum(p**2 for p in parts))
 
 
 def test_progressive_predictions_are_those_of_refits_from_scratch() -> None:

@@ -12,6 +12,7 @@ from m2m_rt.efield import EfieldLookup
 from m2m_rt.nets.paper_data import PaperData, PaperDesign
 from m2m_rt.nets.paper_settings import EncoderSettings, MapperSettings
 from m2m_rt.nets.sessions import HeadField, Progress, head_field
+from m2m_rt.studies.mean_interval import mean_interval
 from m2m_rt.studies.paper_outcomes import QUICK, Study
 from m2m_rt.studies.paper_report import write_report
 from m2m_rt.studies.paper_results import encoder_results, result_json, study_result
@@ -30,7 +31,7 @@ from m2m_rt.studies.paper_study import (
     plan_study,
     split_of,
 )
-from m2m_rt.studies.paper_tables import bootstrap, comparisons
+from m2m_rt.studies.paper_tables import comparisons
 from m2m_rt.studies.systems import Predicted
 from m2m_rt.units import F64, I64
 from tests.support.efield import make_synthetic_table
@@ -146,12 +147,13 @@ def test_scores_of_known_errors() -> None:
     assert math.isnan(found.aic_readout)
 
 
-def test_an_interval_holds_the_mean_and_needs_three_subjects() -> None:
-    values = np.random.default_rng(0).normal(1.0, 0.1, 20)
-    interval = bootstrap(values)
-    assert interval is not None
-    assert interval[0] < values.mean() < interval[1]
-    assert bootstrap(values[:2]) is None
+@pytest.mark.parametrize("n_subjects", [2, 3, 10])
+def test_intervals_of_few_subjects_hold_what_they_say(n_subjects: int) -> None:
+    drawn = np.random.default_rng(0).normal(1.0, 0.1, (2000, n_subjects))
+    intervals = np.array([mean_interval(values) for values in drawn])
+    held = np.mean((intervals[:, 0] <= 1.0) & (intervals[:, 1] >= 1.0))
+    assert held == pytest.approx(0.95, abs=0.015)  # three standard errors of 2000
+    assert mean_interval(drawn[0, :1]) is None
 
 
 def said(system: str, subject: int, error: float) -> Answer:
