@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from m2m_rt.app.stage_bars import stage_bars, write_figures
-from m2m_rt.errors import ConfigError
+from m2m_rt.app.study_shared import JsonOption, make_places
 
 if TYPE_CHECKING:
     from m2m_rt.studies.maps import SubjectResult
@@ -26,9 +26,7 @@ def maps(
         Path, typer.Argument(metavar="DIR", help="Folder with *_3MAPs.mat.")
     ],
     *,
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here.")
-    ] = None,
+    json_out: JsonOption = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for a picture of each subject.")
     ] = None,
@@ -49,8 +47,7 @@ def maps(
     from m2m_rt.studies.maps_json import study_as_json
 
     subjects = [read_subject(path) for path in find_motor_maps(folder)]
-    for place in (report, json_out.parent if json_out else None):
-        _make_folder(place)
+    make_places(json_out, report)
     length_mm = None if truth_length_cm is None else truth_length_cm * _MM_PER_CM
     with stage_bars() as step:
         results = study_maps(subjects, step, truth_length_mm=length_mm)
@@ -60,15 +57,6 @@ def maps(
     if report is not None:
         _draw(results, report)
     _print_table(figures)
-
-
-def _make_folder(folder: Path | None) -> None:
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise ConfigError(str(folder), str(err), "a folder to write to") from err
 
 
 def _draw(results: list[SubjectResult], folder: Path) -> None:

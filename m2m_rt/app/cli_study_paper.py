@@ -8,6 +8,7 @@ import typer
 
 from m2m_rt.app.model_path import model_folder
 from m2m_rt.app.stage_bars import stage_bars
+from m2m_rt.app.study_shared import ReportOption, SeedOption, TableOption, make_places
 from m2m_rt.app.table_path import table_path
 from m2m_rt.errors import ConfigError
 
@@ -29,9 +30,7 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
     json_file: Annotated[
         Path, typer.Option("--json", help="File for all figures.", dir_okay=False)
     ],
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for pictures and a page.")
-    ] = None,
+    report: ReportOption = None,
     quick: Annotated[bool, typer.Option(help="A small try within minutes.")] = False,
     subjects: Annotated[
         int | None, typer.Option(min=1, help="Of each simulator. Default: 1.")
@@ -51,16 +50,14 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
     mapper_epochs: Annotated[
         int | None, typer.Option(min=1, help="Default: the paper's 150.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 1,
+    seed: SeedOption = 1,
     threads: Annotated[
         int | None, typer.Option(min=1, help="For torch. Default: one a core.")
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="For networks and finished fits.")
     ] = None,
-    table: Annotated[
-        str, typer.Option(help="A name under models/ or a path.")
-    ] = "demo",
+    table: TableOption = "demo",
 ) -> None:
     """Compare {|E|, NRP} × {direct, synergy, both} with simpler ways.
 
@@ -75,9 +72,9 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
     plan = _plan(quick=quick, seed=seed, side=side, subjects=subjects)
     plan = _with_choices(plan, simulator, splits)
     plan = _with_epochs(plan, encoder_epochs, mapper_epochs)
+    make_places(json_file, report)
     folder = cache or default_cache_folder() / "study-paper"
     result = _run(plan, table, folder, threads or os.cpu_count() or 1)
-    json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_bytes(result_json(result))
     if report is not None:
         typer.echo(write_report(result, report))

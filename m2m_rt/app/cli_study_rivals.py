@@ -7,6 +7,13 @@ import typer
 
 from m2m_rt.app.model_path import model_folder
 from m2m_rt.app.stage_bars import stage_bars
+from m2m_rt.app.study_shared import (
+    ModelOption,
+    ReportOption,
+    SeedOption,
+    TableOption,
+    make_places,
+)
 from m2m_rt.app.table_path import table_path
 
 if TYPE_CHECKING:
@@ -24,20 +31,16 @@ def rivals(  # noqa: PLR0913, PLR0917 - one argument an option
         Path, typer.Option("--json", help="File for all figures.", dir_okay=False)
     ],
     subjects: Annotated[int, typer.Option(min=2, help="Of each simulator.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 1,
+    seed: SeedOption = 1,
     ablations: Annotated[
         bool, typer.Option(help="Change one thing at a time, random split only.")
     ] = False,
     quick: Annotated[
         bool, typer.Option(help="A small try: 140 pulses, random split.")
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="Folder for a picture.")] = None,
-    model: Annotated[
-        str, typer.Option(help="A name under models/ or a folder.")
-    ] = "m2mnet-rt",
-    table: Annotated[
-        str, typer.Option(help="A name under models/ or a path.")
-    ] = "demo",
+    report: ReportOption = None,
+    model: ModelOption = "m2mnet-rt",
+    table: TableOption = "demo",
 ) -> None:
     """Compare real-time models with plain regressors, also after few pulses.
 
@@ -52,8 +55,8 @@ def rivals(  # noqa: PLR0913, PLR0917 - one argument an option
 
     plan = QUICK if quick else RivalsPlan()
     plan = replace(plan, seed=seed, n_subjects=subjects)
+    make_places(json_file, report)
     result = _run(plan, table, model, ablations=ablations)
-    json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_bytes(result_json(result))
     if report is not None:
         typer.echo(draw_rivals(result, report))

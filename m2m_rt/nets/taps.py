@@ -6,6 +6,7 @@ sum's index lists are short, and what is left is the same arithmetic as the dens
 convolution's, in another order.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,7 +54,7 @@ class TapIndex:
 
 def tap_sum(contributions: Tensor, index: TapIndex) -> Tensor:
     """Add up contributions (n_batch, n, width) → (n_batch, n_outputs, width)."""
-    summed: Tensor = _TapSum.apply(contributions, index)  # type: ignore[no-untyped-call]
+    summed: Tensor = _Tap.apply(contributions, index, _sum)  # type: ignore[no-untyped-call]
     return summed
 
 
@@ -75,30 +76,23 @@ def tap_conv(rows: Tensor, kernel: Tensor, index: TapIndex) -> Tensor:
 
 def tap_spread(outputs: Tensor, index: TapIndex) -> Tensor:
     """Give each contribution its output's row, or zeros; the transpose of the sum."""
-    spread: Tensor = _TapSpread.apply(outputs, index)  # type: ignore[no-untyped-call]
+    spread: Tensor = _Tap.apply(outputs, index, _spread)  # type: ignore[no-untyped-call]
     return spread
 
 
-class _TapSum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: "_Context", contributions: Tensor, index: TapIndex) -> Tensor:
-        ctx.index = index
-        return _sum(contributions, index)
+class _Tap(torch.autograd.Function):
+    """The sum, or the spread: each is the other's gradient."""
 
     @staticmethod
-    def backward(ctx: "_Context", gradient: Tensor) -> tuple[Tensor, None]:
-        return _spread(gradient, ctx.index), None
-
-
-class _TapSpread(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: "_Context", outputs: Tensor, index: TapIndex) -> Tensor:
-        ctx.index = index
-        return _spread(outputs, index)
+    def forward(
+        ctx: "_Context", rows: Tensor, index: TapIndex, apply: "_Apply"
+    ) -> Tensor:
+        ctx.index, ctx.transposed = index, _sum if apply is _spread else _spread
+        return apply(rows, index)
 
     @staticmethod
-    def backward(ctx: "_Context", gradient: Tensor) -> tuple[Tensor, None]:
-        return _sum(gradient, ctx.index), None
+    def backward(ctx: "_Context", gradient: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.transposed(gradient, ctx.index), None, None
 
 
 class _TapConv(torch.autograd.Function):
@@ -136,8 +130,12 @@ class _TapConv(torch.autograd.Function):
         return of_rows, of_kernel, None
 
 
+_Apply = Callable[[Tensor, TapIndex], Tensor]
+
+
 class _Context(torch.autograd.function.FunctionCtx):
     index: TapIndex
+    transposed: "_Apply"
     saved_tensors: tuple[Tensor, ...]
 
 

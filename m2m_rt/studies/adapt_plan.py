@@ -30,6 +30,13 @@ class AdaptPlan:
     """Of the pool that sessions draw from."""
 
 
+def quick_plan(seed: int) -> AdaptPlan:
+    """Return a try: one subject, all that the study does."""
+    return AdaptPlan(
+        n_subjects=1, seed=seed, runs_a_subject=2, unchanged_a_subject=1, n_poses=150
+    )
+
+
 def each(stage: str, n: int, progress: Progress, make: Callable[[int], T]) -> list[T]:
     """Return what is made of 0 … n − 1, saying how far it is."""
     made = []

@@ -5,7 +5,7 @@ subjects: what is learnt from a population, with and without pulses of their own
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,14 @@ from m2m_rt.ports import Predictor
 from m2m_rt.sim import SeedStream, cortex_of, subject_rng
 from m2m_rt.studies.inverse_data import (
     Head,
-    Person,
     Pulses,
+    Recorded,
     all_features,
     draw_person,
     draw_poses,
     level_rows,
     record,
+    record_new,
     strengths,
 )
 from m2m_rt.studies.inverse_methods import (
@@ -47,8 +48,8 @@ other people, so beside ours for the order of magnitude only."""
 class InversePlan:
     """What is studied."""
 
-    n_people: int
-    seed: int
+    n_people: int = 3
+    seed: int = 1
     n_pulses: int = 699
     n_folds: int = 10
     n_pool: int = 3000
@@ -72,7 +73,6 @@ class InversePlan:
 
 QUICK_PLAN = InversePlan(
     n_people=1,
-    seed=1,
     n_pulses=80,
     n_folds=2,
     n_pool=200,
@@ -82,11 +82,6 @@ QUICK_PLAN = InversePlan(
     n_repeated=8,
     n_network_steps=150,
 )
-
-
-def with_people(plan: InversePlan, *, n_people: int, seed: int) -> InversePlan:
-    """Return the plan for other people."""
-    return replace(plan, n_people=n_people, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +119,15 @@ class InverseFindings:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """One person, their recording, and the generator that goes on with them."""
-
-    person: Person
-    pulses: Pulses
-    rng: np.random.Generator
-
-
 def run_inverse_study(
     lookup: EfieldLookup, predictor: Predictor, plan: InversePlan, progress: Progress
 ) -> InverseFindings:
     """Map the pulses of new people by every method."""
     bench = _open_bench(lookup, predictor, plan, progress)
-    people = [_record_one(bench, plan, index) for index in range(plan.n_people)]
+    people = [
+        record_new(bench.head, bench.poses, seed=plan.seed, index=index)
+        for index in range(plan.n_people)
+    ]
     within = [
         _within_subject(bench, one.pulses, plan, _of_person(progress, plan, index))
         for index, one in enumerate(people)
@@ -182,14 +171,6 @@ def _open_bench(
         pool=pool,
         pool_features=pool_features,
     )
-
-
-def _record_one(bench: Bench, plan: InversePlan, index: int) -> _Recorded:
-    rng = subject_rng(plan.seed, SeedStream.EVALUATION, index)
-    rows = rng.permutation(len(bench.poses.strength))
-    person = draw_person(bench.head, rng)
-    pulses = record(person, bench.poses, (rows, level_rows(len(rows))), rng)
-    return _Recorded(person, pulses, rng)
 
 
 def _of_person(
@@ -266,7 +247,7 @@ def _order(pulses: Pulses, plan: InversePlan) -> I64:
     return np.random.default_rng(plan.seed + 1).permutation(len(pulses.rows))
 
 
-def _repeated(bench: Bench, one: _Recorded, plan: InversePlan) -> dict[str, MapError]:
+def _repeated(bench: Bench, one: Recorded, plan: InversePlan) -> dict[str, MapError]:
     """Return the errors of maps from several fresh pulses of one stimulus."""
     pulses, order = one.pulses, _order(one.pulses, plan)
     posterior, shared = learnt_from(bench, pulses, order[: max(plan.own_pulses)])

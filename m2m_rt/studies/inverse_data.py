@@ -15,6 +15,7 @@ from m2m_rt.sim import (
     demo_design,
     draw_subject,
     measure_didt_at_rmt,
+    subject_rng,
 )
 from m2m_rt.units import F32, F64, I64
 
@@ -104,6 +105,24 @@ def record(
     efield = poses.fields.unit_efield_v_per_m[rows] * didt[:, np.newaxis, np.newaxis]
     drawn_uv = person.subject.draw_uv(efield, rng)
     return Pulses(rows, levels, np.log10(np.maximum(drawn_uv, FLOOR_UV)))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Someone new with a recording, and the generator that goes on with them."""
+
+    person: Person
+    pulses: Pulses
+    rng: np.random.Generator
+
+
+def record_new(head: Head, poses: PoseFields, *, seed: int, index: int) -> Recorded:
+    """Return a recording of someone no network was trained on, every pose once."""
+    rng = subject_rng(seed, SeedStream.EVALUATION, index)
+    rows = rng.permutation(len(poses.strength))
+    person = draw_person(head, rng)
+    pulses = record(person, poses, (rows, level_rows(len(rows))), rng)
+    return Recorded(person, pulses, rng)
 
 
 def strengths(poses: PoseFields, pulses: Pulses) -> F32:

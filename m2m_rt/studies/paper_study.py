@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from m2m_rt.nets.paper_data import PaperData, draw_paper_pulses, poses_rng, record
+from m2m_rt.nets.paper_data import (
+    PaperData,
+    PaperPulses,
+    draw_paper_pulses,
+    poses_rng,
+    record,
+)
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.sim import SeedStream, subject_rng
 from m2m_rt.studies.paper_networks import EncoderBank
@@ -82,7 +88,9 @@ def split_answers(
     said: dict[str, list[Outcome]] = {}
     for fold in split.folds:
         outcomes = fold_outcomes(study, data.pulses, fold, progress)
-        outcomes[CEILING] = _oracle(data.pulses, fold)
+        outcomes[CEILING] = Outcome(
+            oracle(data.pulses, fold), n_parameters=0, n_effective=0, hat_trace=0.0
+        )
         for system, outcome in outcomes.items():
             said.setdefault(system, []).append(outcome)
     rows = np.concatenate([fold.test for fold in split.folds])
@@ -92,7 +100,9 @@ def split_answers(
             subject=data.subject,
             split=split.name,
             system=system,
-            tested=_tested(data.pulses, split, of_folds),
+            tested=put_together(
+                data.pulses, split.folds, [one.predicted for one in of_folds]
+            ),
             intensity_pct_rmt=study.pulses.intensity_pct_rmt[rows],
             sizes=_mean_sizes(of_folds),
         )
@@ -112,44 +122,55 @@ def split_of(study: Study, name: SplitName) -> Split:
 
 def draw_subject_data(study: Study, simulator: str, subject: int) -> SubjectData:
     """Return one subject's recording; the pulses are those of all."""
-    rng = subject_rng(study.plan.seed, SeedStream.EVALUATION, subject)
-    person = SIMULATORS[simulator](rng, study.head.cortex)
-    measured = record(study.head, study.pulses, person, rng)
-    amplitude_uv, expected_uv, expected_log10_uv = measured
+    who = study.plan.seed, simulator, subject
+    return SubjectData(
+        simulator, subject, record_subject(study.head, study.pulses, who)
+    )
+
+
+def record_subject(
+    head: HeadField, pulses: PaperPulses, who: tuple[int, str, int]
+) -> PaperData:
+    """Return a recording of someone: seed, simulator and number of the subject."""
+    seed, simulator, subject = who
+    rng = subject_rng(seed, SeedStream.EVALUATION, subject)
+    person = SIMULATORS[simulator](rng, head.cortex)
+    amplitude_uv, expected_uv, expected_log10_uv = record(head, pulses, person, rng)
     every = np.arange(len(amplitude_uv))
-    pulses = PaperData(
-        pulses=study.pulses,
+    return PaperData(
+        pulses=pulses,
         amplitude_uv=amplitude_uv,
         expected_uv=expected_uv,
         expected_log10_uv=expected_log10_uv,
         training=every,
         test=every[:0],
     )
-    return SubjectData(simulator, subject, pulses)
 
 
-def _oracle(data: PaperData, fold: Fold) -> Outcome:
-    said = Predicted(data.expected_uv[fold.test], data.expected_log10_uv[fold.test])
-    return Outcome(said, n_parameters=0, n_effective=0, hat_trace=0.0)
+def oracle(data: PaperData, fold: Fold) -> Predicted:
+    """Return the subject's own expectation of a fold's test pulses."""
+    return Predicted(data.expected_uv[fold.test], data.expected_log10_uv[fold.test])
 
 
-def _tested(data: PaperData, split: Split, said: list[Outcome]) -> ScoredPulses:
-    """Put folds together, amplitudes over each fold's own training maximum."""
-    rows = np.concatenate([fold.test for fold in split.folds])
+def put_together(
+    data: PaperData, folds: tuple[Fold, ...], said: list[Predicted]
+) -> ScoredPulses:
+    """Return the folds' test pulses, over each fold's own training maximum."""
+    rows = np.concatenate([fold.test for fold in folds])
     largest_uv = np.concatenate(
         [
             np.broadcast_to(
                 data.amplitude_uv[fold.training].max(axis=0),
                 (len(fold.test), data.amplitude_uv.shape[1]),
             )
-            for fold in split.folds
+            for fold in folds
         ]
     ).astype(np.float64)
     measured_uv = data.amplitude_uv[rows].astype(np.float64)
     return ScoredPulses(
-        predicted=np.concatenate([o.predicted.amplitude_uv for o in said]) / largest_uv,
+        predicted=np.concatenate([one.amplitude_uv for one in said]) / largest_uv,
         measured=measured_uv / largest_uv,
-        predicted_log10_uv=np.concatenate([o.predicted.log10_uv for o in said]),
+        predicted_log10_uv=np.concatenate([one.log10_uv for one in said]),
         measured_log10_uv=floored_log10(measured_uv),
     )
 

@@ -18,18 +18,16 @@ from m2m_rt.nets.paper_data import (
     PaperPulses,
     draw_paper_pulses,
     poses_rng,
-    record,
 )
 from m2m_rt.nets.sessions import HeadField, Progress
-from m2m_rt.sim import SeedStream, subject_rng
 from m2m_rt.studies.mean_interval import mean_interval
-from m2m_rt.studies.paper_scores import ScoredPulses, floored_log10, score
+from m2m_rt.studies.paper_scores import score
 from m2m_rt.studies.paper_splits import Fold, SplitName, paper_split
+from m2m_rt.studies.paper_study import CEILING, oracle, put_together, record_subject
 from m2m_rt.studies.simulators import SIMULATORS
 from m2m_rt.studies.systems import Predicted, System
 from m2m_rt.units import F64
 
-CEILING = "ceiling"
 REFERENCE = "pca_gp"
 """What every system's difference is taken to."""
 
@@ -116,11 +114,18 @@ def score_rivals(
         for simulator in plan.simulators
     ]
     for done, (simulator, subject) in enumerate(people):
-        data = _recorded(head, plan, pulses, (simulator, subject))
+        data = record_subject(head, pulses, (plan.seed, simulator, subject))
         for question in questions:
             for name, said in _answers(data, question, systems):
-                r2_log10, nrmse = _score(data, question, said)
-                yield Scored(simulator, subject, question.name, name, r2_log10, nrmse)
+                found = score(put_together(data, question.folds, said))
+                yield Scored(
+                    simulator=simulator,
+                    subject=subject,
+                    question=question.name,
+                    system=name,
+                    r2_log10=found.r2_log10,
+                    nrmse=found.nrmse,
+                )
         progress("subjects", done + 1, len(people))
 
 
@@ -172,31 +177,11 @@ def _questions(
     return (*(_Question(name.value, folds(name)) for name in plan.splits), *fewer)
 
 
-def _recorded(
-    head: HeadField, plan: RivalsPlan, pulses: PaperPulses, who: tuple[str, int]
-) -> PaperData:
-    """Return one subject's recording, as the paper's study draws it."""
-    simulator, subject = who
-    rng = subject_rng(plan.seed, SeedStream.EVALUATION, subject)
-    person = SIMULATORS[simulator](rng, head.cortex)
-    amplitude_uv, expected_uv, expected_log10_uv = record(head, pulses, person, rng)
-    every = np.arange(len(amplitude_uv))
-    return PaperData(
-        pulses, amplitude_uv, expected_uv, expected_log10_uv, every, every[:0]
-    )
-
-
 def _answers(
     data: PaperData, question: _Question, systems: tuple[System, ...]
 ) -> Iterator[tuple[str, list[Predicted]]]:
     """Give each system's name and what it says of each fold's test."""
-    yield (
-        CEILING,
-        [
-            Predicted(data.expected_uv[fold.test], data.expected_log10_uv[fold.test])
-            for fold in question.folds
-        ],
-    )
+    yield CEILING, [oracle(data, fold) for fold in question.folds]
     for system in systems:
         yield (
             system.name,
@@ -205,28 +190,6 @@ def _answers(
                 for fold in question.folds
             ],
         )
-
-
-def _score(
-    data: PaperData, question: _Question, said: list[Predicted]
-) -> tuple[float, float]:
-    """Return R² of log10 and NRMSE, folds put together."""
-    measured_uv, largest_uv = [], []
-    for fold in question.folds:
-        rows = data.amplitude_uv[fold.test].astype(np.float64)
-        largest = data.amplitude_uv[fold.training].max(axis=0).astype(np.float64)
-        measured_uv.append(rows)
-        largest_uv.append(np.broadcast_to(largest, rows.shape))
-    scale = np.concatenate(largest_uv)
-    found = score(
-        ScoredPulses(
-            predicted=np.concatenate([one.amplitude_uv for one in said]) / scale,
-            measured=np.concatenate(measured_uv) / scale,
-            predicted_log10_uv=np.concatenate([one.log10_uv for one in said]),
-            measured_log10_uv=floored_log10(np.concatenate(measured_uv)),
-        )
-    )
-    return found.r2_log10, found.nrmse
 
 
 def _of_system(asked: list[Scored], name: str) -> F64:

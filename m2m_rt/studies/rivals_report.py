@@ -4,7 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from m2m_rt.studies.rivals import CEILING, RivalsPlan, Scored, SystemFigures, figures
+from m2m_rt.studies.paper_study import CEILING
+from m2m_rt.studies.rivals import RivalsPlan, Scored, SystemFigures, figures
 
 Table = dict[str, dict[str, SystemFigures]]
 """By question and system."""

@@ -6,7 +6,7 @@ people of another one.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -53,8 +53,8 @@ PULSES = (10, 20, 30, 40, 60)
 class StudyPlan:
     """What is studied."""
 
-    n_people: int
-    seed: int
+    n_people: int = 10
+    seed: int = 1
     pulses: tuple[int, ...] = PULSES
     stream: SeedStream = SeedStream.EVALUATION
     settings: MapSettings = DEFAULT_MAPS
@@ -67,21 +67,10 @@ class StudyPlan:
 
 QUICK_PLAN = StudyPlan(
     n_people=1,
-    seed=1,
     pulses=(10, 14),
     designs=(Design.ACTIVE, Design.RANDOM),
     others=("ADM",),
 )
-
-
-def with_people(
-    plan: StudyPlan, *, n_people: int, seed: int, tune: bool, simulator: str
-) -> StudyPlan:
-    """Return the plan for other people; `tune` takes those of the tuning stream."""
-    stream = SeedStream.TUNING if tune else SeedStream.EVALUATION
-    return replace(
-        plan, n_people=n_people, seed=seed, stream=stream, simulator=simulator
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

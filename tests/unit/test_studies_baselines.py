@@ -37,6 +37,7 @@ from m2m_rt.studies.committee_graph import (
     ProcessGraph,
 )
 from m2m_rt.studies.field_process import FieldProcess
+from m2m_rt.studies.paper_study import CEILING
 from m2m_rt.studies.realtime_system import (
     FilterSystem,
     FittedExpectation,
@@ -46,7 +47,7 @@ from m2m_rt.studies.realtime_system import (
     RecruitmentSystem,
     realtime_systems,
 )
-from m2m_rt.studies.rivals import CEILING, RivalsPlan, figures, score_rivals
+from m2m_rt.studies.rivals import RivalsPlan, figures, score_rivals
 from m2m_rt.studies.rivals_report import draw_rivals, result_json, rivals_result
 from m2m_rt.studies.simulators import SIMULATORS
 from m2m_rt.studies.smearing import learn_smearing
