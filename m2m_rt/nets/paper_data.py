@@ -15,13 +15,10 @@ from m2m_rt.sim import (
     Subject,
     demo_design,
     draw_subject,
-    measure_rmt_pct_mso,
+    measure_didt_at_rmt,
     subject_rng,
 )
 from m2m_rt.units import F32, F64, I64
-
-_DIDT_PER_PCT_MSO = 1.5
-"""A/µs of one % MSO: the simulated stimulator's."""
 
 
 class PaperDesign(
@@ -115,9 +112,8 @@ def record(
     rng: np.random.Generator,
 ) -> tuple[F32, F64, F64]:
     """Return a subject's amplitudes in µV, their true means, and the means of log10."""
-    at_1_pct = head.cortex.planned_unit_efield * np.float32(_DIDT_PER_PCT_MSO)
-    rmt_pct_mso = measure_rmt_pct_mso(subject, at_1_pct, rng)
-    at_rmt = rmt_pct_mso * _DIDT_PER_PCT_MSO * head.planned_peak_v_per_m
+    didt_at_rmt = measure_didt_at_rmt(subject, head.cortex, rng)
+    at_rmt = didt_at_rmt * head.planned_peak_v_per_m
     efield = pulses.relative_efield * np.float32(at_rmt)
     amplitude_uv = np.maximum(subject.draw_uv(efield, rng), FLOOR_UV)
     expected_uv = subject.expected_uv(efield)

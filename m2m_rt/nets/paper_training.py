@@ -126,10 +126,11 @@ def paper_scores(predicted_uv: F32, data: PaperData, k: int) -> dict[str, float]
     predicted = (predicted_uv[data.test] / largest_uv).astype(np.float64)
     rss, n = float(np.sum((predicted - measured) ** 2)), measured.size
     norms = np.linalg.norm(predicted, axis=1) * np.linalg.norm(measured, axis=1)
+    products = np.sum(predicted * measured, axis=1)
     return {
         "mse": rss / n,
         "nrmse": math.sqrt(rss / float(np.sum(measured**2))),
-        "cosine": float(np.mean(np.sum(predicted * measured, axis=1) / norms)),
+        "cosine": float(np.mean(products / np.maximum(norms, 1e-12))),
         "aic": n * math.log(rss / n) + 2 * k,
         "bic": n * math.log(rss / n) + k * math.log(n),
         "r2_log10": _r2(predicted_uv[data.test], data.amplitude_uv[data.test]),

@@ -10,6 +10,7 @@ from m2m_rt.efield import EfieldLookup
 from m2m_rt.geometry import matrix_rows
 from m2m_rt.sim.design import DesignSettings, demo_design
 from m2m_rt.sim.lab_settings import LabPulse, LabSettings, LabStream, lab_rng
+from m2m_rt.sim.population import DIDT_AT_100_PCT_MSO_A_PER_US
 from m2m_rt.sim.stimulation import cortex_of, demo_subject
 from m2m_rt.sim.subject import measure_rmt_pct_mso
 
@@ -35,7 +36,7 @@ def plan_lab(
     seed: int,
     n_pulses: int,
     log_folder: Path,
-    didt_at_100_pct_mso_a_per_us: float = 150.0,
+    didt_at_100_pct_mso_a_per_us: float = DIDT_AT_100_PCT_MSO_A_PER_US,
 ) -> LabPlan:
     """Draw the subject of a seed, measure its threshold, and plan poses and levels.
 

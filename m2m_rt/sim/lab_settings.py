@@ -12,6 +12,7 @@ from m2m_rt.adapters.stream_name import StreamName
 from m2m_rt.errors import ConfigError
 from m2m_rt.model import MUSCLES
 from m2m_rt.nodes import PoseRegistration
+from m2m_rt.sim.population import DIDT_AT_100_PCT_MSO_A_PER_US
 
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
@@ -115,7 +116,7 @@ class LabSettings(
     pulses: tuple[LabPulse, ...]
     """In the order in which they are given."""
 
-    didt_at_100_pct_mso_a_per_us: Positive = 150.0
+    didt_at_100_pct_mso_a_per_us: Positive = DIDT_AT_100_PCT_MSO_A_PER_US
     muscles: tuple[str, ...] = MUSCLES
     fs_hz: Positive = 5000.0
     chunk_rows: Annotated[int, Meta(ge=1)] = 25

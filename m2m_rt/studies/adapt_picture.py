@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from m2m_rt.studies.adapt_changes import SCENES
 from m2m_rt.studies.adapt_people import World
+from m2m_rt.studies.adapt_plan import Figures
 from m2m_rt.studies.adapt_state import DRIFTS
 
 T = TypeVar("T")
-Figures = dict[str, object]
 
 _NAMES = {
     "model": "m2m, from the population",

@@ -12,4 +12,6 @@ SIMULATORS: dict[str, DrawSubject] = {
     "goetz": draw_subject,
     "foci": draw_foci_subject,
 }
-"""One entry a form of simulator; their subjects share nothing but the cortex."""
+"""One entry a form of simulator. `goetz` has one patch of cortex a muscle and a sigmoid
+after Goetz et al. (2019); `foci` has one or two wide foci, another tuning, and that
+paper's statistical model as published."""

@@ -1,5 +1,6 @@
 """The study of the published design: its splits, scores and answers."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,10 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from m2m_rt.efield import EfieldLookup
+from m2m_rt.nets.paper import PaperHead, PaperInput
 from m2m_rt.nets.paper_data import PaperData, PaperDesign
 from m2m_rt.nets.paper_settings import EncoderSettings, MapperSettings
+from m2m_rt.nets.paper_training import PaperRun
 from m2m_rt.nets.sessions import HeadField, Progress, head_field
 from m2m_rt.studies.mean_interval import mean_interval
+from m2m_rt.studies.paper_networks import fit_networks
 from m2m_rt.studies.paper_outcomes import QUICK, Study
 from m2m_rt.studies.paper_report import write_report
 from m2m_rt.studies.paper_results import encoder_results, result_json, study_result
@@ -121,6 +125,24 @@ def test_blocked_sites_are_farther_from_training_than_random_ones(
         return float(np.median(apart.min(axis=1)))
 
     assert nearest_mm(SplitName.SITE_BLOCKED) > 1.5 * nearest_mm(SplitName.RANDOM)
+
+
+def test_no_network_sees_the_answers_of_test_pulses(head: HeadField) -> None:
+    asked = study(head)
+    data = draw_subject_data(asked, "goetz", 0).pulses
+    (fold,) = split_of(asked, SplitName.RANDOM).folds
+    coded = asked.bank.coded(PaperInput.NRP, fold.seen_fields, silent)
+    run = PaperRun(PaperHead.BOTH, TINY.settings, 1, silent)
+    other_uv = data.amplitude_uv.copy()
+    other_uv[fold.test] = 9999.0
+    other = dataclasses.replace(data, amplitude_uv=other_uv)
+    first, again = (
+        fit_networks(coded, one, fold.training, run) for one in (data, other)
+    )
+    for kind in (PaperHead.SYNERGY, PaperHead.BOTH):
+        said = (fitted[kind].predict(data, fold.test) for fitted in (first, again))
+        one, same = (predicted.log10_uv for predicted in said)
+        np.testing.assert_array_equal(one, same)
 
 
 def test_subjects_share_pulses_and_have_their_own_answers(head: HeadField) -> None:
