@@ -52,26 +52,35 @@ def shared_share(predicted: Predicted, log10_uv: F64) -> float:
 def log_likelihood(
     predicted: Predicted, log10_uv: F64, *, valid: Bools, shared: float
 ) -> F64:
-    """Return how well each candidate explains an answer, natural log, (n,).
+    """Return how well each candidate explains each answer, natural log.
 
     Parameters
     ----------
     predicted
         Of n candidate stimuli.
     log10_uv
-        (n_muscles,): the measured answer.
+        (n_answers, n_muscles): measured answers.
     valid
         (n_muscles,): muscles that count.
     shared
         Part of the deviations' variance that all muscles have in common.
+
+    Returns
+    -------
+        (n_answers, n)
     """
-    error = ((log10_uv - predicted.mean) / predicted.sd)[:, valid]  # (n, n_valid)
-    n_valid = error.shape[1]
+    sd = predicted.sd[:, valid]  # (n, n_valid)
+    usual = log10_uv[:, valid].mean(axis=0)  # off both: squares cancel less
+    answer, mean = log10_uv[:, valid] - usual, predicted.mean[:, valid] - usual
+    n_valid = sd.shape[1]
+    squares = answer**2 @ (sd**-2.0).T - 2.0 * answer @ (mean * sd**-2.0).T
+    squares += np.sum((mean / sd) ** 2, axis=1)
+    total = answer @ (1.0 / sd).T - np.sum(mean / sd, axis=1)  # of the errors over sd
     common = shared / (1.0 + (n_valid - 1) * shared)
-    squares = np.sum(error**2, axis=1) - common * np.sum(error, axis=1) ** 2
     log_det = (n_valid - 1) * np.log1p(-shared) + np.log1p((n_valid - 1) * shared)
-    log_sd = np.sum(np.log(predicted.sd[:, valid]), axis=1) + n_valid * _HALF_LOG_TAU
-    density: F64 = -0.5 * (squares / (1.0 - shared) + log_det) - log_sd
+    log_sd = np.sum(np.log(sd), axis=1) + n_valid * _HALF_LOG_TAU
+    fit = (squares - common * total**2) / (1.0 - shared)
+    density: F64 = -0.5 * (fit + log_det) - log_sd
     return density
 
 

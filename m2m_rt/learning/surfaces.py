@@ -10,7 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from m2m_rt.learning.last_layer import Posterior, Predicted, predict
+from m2m_rt.learning.last_layer import (
+    Posterior,
+    Predicted,
+    predict,
+    trial_variance,
+)
 from m2m_rt.units import F32, F64
 
 MEP_PRESENT_UV = 50.0
@@ -122,6 +127,6 @@ def mean_of_pulses(posterior: Posterior, features: F32, n_pulses: int) -> Predic
     they have in common, so it does not average out.
     """
     one = predict(posterior, features)
-    known2 = expectation_variance(posterior, features)
-    noise2 = np.maximum(one.sd**2 - known2, _ROUNDING)
-    return Predicted(mean=one.mean, sd=np.sqrt(known2 + noise2 / n_pulses), dof=one.dof)
+    averaged2 = trial_variance(posterior, features) * (1.0 - 1.0 / n_pulses)
+    left2 = np.maximum(one.sd**2 - averaged2, _ROUNDING)
+    return Predicted(mean=one.mean, sd=np.sqrt(left2), dof=one.dof)

@@ -70,13 +70,8 @@ def bayesian_maps(
     features = bench.pool_features.reshape(-1, bench.pool_features.shape[2])
     predicted = mean_of_pulses(posterior, features, log10_uv.shape[1])
     valid = np.ones(log10_uv.shape[2], np.bool_)
-    fits = [
-        log_likelihood(predicted, answer, valid=valid, shared=shared)
-        for answer in log10_uv.mean(axis=1)
-    ]
-    return field_map(
-        probabilities(np.array(fits), counted=COUNTED), LEVELS, bench.pool.strength
-    )
+    fits = log_likelihood(predicted, log10_uv.mean(axis=1), valid=valid, shared=shared)
+    return field_map(probabilities(fits, counted=COUNTED), LEVELS, bench.pool.strength)
 
 
 @dataclass(frozen=True, slots=True)

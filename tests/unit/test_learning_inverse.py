@@ -26,14 +26,16 @@ def predicted(n: int, seed: int = 0) -> Predicted:
 
 @pytest.mark.parametrize("shared", [0.0, 0.4, 0.9])
 def test_the_likelihood_is_that_of_muscles_that_deviate_together(shared: float) -> None:
-    one, answer = predicted(3), np.linspace(1.0, 3.0, N_MUSCLES)
+    one = predicted(3)
+    answers = np.linspace(1.0, 3.0, 2 * N_MUSCLES).reshape(2, N_MUSCLES)
     valid = np.array([True, True, False, True, True, True])
-    found = log_likelihood(one, answer, valid=valid, shared=shared)
+    found = log_likelihood(one, answers, valid=valid, shared=shared)
+    assert found.shape == (2, 3)
     together = shared + (1.0 - shared) * np.eye(N_MUSCLES - 1)
     for row in range(3):
         sd = one.sd[row, valid]
         exact = multivariate_normal(one.mean[row, valid], np.outer(sd, sd) * together)
-        assert found[row] == pytest.approx(exact.logpdf(answer[valid]))
+        np.testing.assert_allclose(found[:, row], exact.logpdf(answers[:, valid]))
 
 
 def test_the_shared_part_of_deviations_is_found() -> None:
