@@ -119,7 +119,6 @@ from m2m_rt.learning.source import (
     source_drives,
 )
 from m2m_rt.learning.surfaces import (
-    MEP_PRESENT_UV,
     ResponseMap,
     Surfaces,
     draw_weights,
@@ -133,7 +132,6 @@ from m2m_rt.learning.watch import Change, ChangeKind, Watch, WatchSettings, firs
 
 __all__ = [
     "COUNTED",
-    "MEP_PRESENT_UV",
     "PROBES_XY",
     "PROBE_MM",
     "Z_90",

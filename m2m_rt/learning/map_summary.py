@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m2m_rt.learning.surfaces import MEP_PRESENT_UV
+from m2m_rt.model import MEP_PRESENT_UV
 from m2m_rt.units import F64
 
 COVERAGE = 0.9

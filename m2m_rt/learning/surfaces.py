@@ -16,10 +16,8 @@ from m2m_rt.learning.last_layer import (
     predict,
     trial_variance,
 )
+from m2m_rt.model import MEP_PRESENT_UV
 from m2m_rt.units import F32, F64
-
-MEP_PRESENT_UV = 50.0
-"""A muscle counts as answering from this size on."""
 
 _ROUNDING = 1e-10
 

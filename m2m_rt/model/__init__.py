@@ -14,7 +14,7 @@ from m2m_rt.model.contract import (
     describe_outputs,
 )
 from m2m_rt.model.inputs import golden_fault, relative_efield
-from m2m_rt.model.muscles import FLOOR_UV, MUSCLES
+from m2m_rt.model.muscles import FLOOR_UV, MEP_PRESENT_UV, MUSCLES
 
 __all__ = [
     "CONTRACT_KEY",
@@ -23,6 +23,7 @@ __all__ = [
     "GOLDEN_NAMES",
     "INPUT_NAME",
     "MAX_MODEL_BYTES",
+    "MEP_PRESENT_UV",
     "MUSCLES",
     "PRIOR_NAMES",
     "ModelContract",

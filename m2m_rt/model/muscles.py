@@ -20,3 +20,6 @@ MUSCLES = (
 
 FLOOR_UV = 5.0
 """Smaller amplitudes count as this: they are noise. Every score uses log10 of it."""
+
+MEP_PRESENT_UV = 50.0
+"""A muscle counts as answering from this size on, and for its resting threshold."""

@@ -11,14 +11,12 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtri
 
-from m2m_rt.model import FLOOR_UV
+from m2m_rt.model import FLOOR_UV, MEP_PRESENT_UV
 from m2m_rt.units import F64
 
 UV_PER_V = 1e6
 LEAST_REACH_PCT_MSO = 1e-3
 """The paper's epsilon."""
-
-MEP_PRESENT_V = 50e-6
 
 _MEAN = np.array((-5.0818, -2.4677, 3.64655, 0.42639, 1.66649, -0.96453, 0.68827))
 """Of p1, p2, log10 p3, log10 p4, log10 p5, log10 sd of e_y, log10 sd of e_x."""
@@ -124,7 +122,7 @@ class GoetzRecruitment:
     def threshold_pct_mso(self) -> F64:
         """Return the stimulus (n_muscles,) whose typical response is 50 µV."""
         evoked_v = 10.0 ** self.evoked_log10_v(_GRID_PCT_MSO[:, np.newaxis])
-        present = evoked_v + self.floor_v(np.array(0.5)) >= MEP_PRESENT_V
+        present = UV_PER_V * (evoked_v + self.floor_v(np.array(0.5))) >= MEP_PRESENT_UV
         threshold: F64 = _GRID_PCT_MSO[np.argmax(present, axis=0)]
         return threshold
 

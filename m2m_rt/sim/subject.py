@@ -13,11 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from m2m_rt.model import FLOOR_UV
+from m2m_rt.model import FLOOR_UV, MEP_PRESENT_UV
 from m2m_rt.units import F32, F64, I64
-
-MEP_PRESENT_UV = 50.0
-"""An MEP of at least this size counts for the resting motor threshold."""
 
 _LEAST_LOG10_UV = -1.0
 """Amplitude without drive, 10⁻⁷ V in Goetz's model: far below every noise floor."""

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from m2m_rt.learning import foresee
+from m2m_rt.model import MEP_PRESENT_UV
 from m2m_rt.sim import SeedStream
-from m2m_rt.sim.subject import MEP_PRESENT_UV
 from m2m_rt.studies.adapt_people import (
     Person,
     Pulses,

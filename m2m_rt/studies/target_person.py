@@ -7,8 +7,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from m2m_rt.efield import CoilPlacement, EfieldLookup, PoseGrid, place_coil, pose_grid
-from m2m_rt.learning import MEP_PRESENT_UV, MapSites, areas_mm2, gravity_places
-from m2m_rt.model import FLOOR_UV
+from m2m_rt.learning import MapSites, areas_mm2, gravity_places
+from m2m_rt.model import FLOOR_UV, MEP_PRESENT_UV
 from m2m_rt.nodes import CandidateFields, look_up
 from m2m_rt.sim import (
     Cortex,
