@@ -41,6 +41,9 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
     splits: Annotated[
         str | None, typer.Option(help="Names with commas. Default: all three.")
     ] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help="efield, nrp. Default: both.")
+    ] = None,
     side: Annotated[
         int, typer.Option(help="Voxels along the box: 32 of 2 mm, 64 of 1 mm.")
     ] = 32,
@@ -70,7 +73,7 @@ def paper(  # noqa: PLR0913, PLR0917 - one argument an option
     from m2m_rt.studies.paper_results import result_json
 
     plan = _plan(quick=quick, seed=seed, side=side, subjects=subjects)
-    plan = _with_choices(plan, simulator, splits)
+    plan = _with_choices(plan, simulator, splits, inputs)
     plan = _with_epochs(plan, encoder_epochs, mapper_epochs)
     make_places(json_file, report)
     folder = cache or default_cache_folder() / "study-paper"
@@ -91,7 +94,10 @@ def _plan(*, quick: bool, seed: int, side: int, subjects: int | None) -> "StudyP
 
 
 def _with_choices(
-    plan: "StudyPlan", simulator: str | None, splits: str | None
+    plan: "StudyPlan",
+    simulator: str | None,
+    splits: str | None,
+    inputs: str | None,
 ) -> "StudyPlan":
     """Take what the user has named.
 
@@ -102,6 +108,7 @@ def _with_choices(
     """
     from msgspec.structs import replace
 
+    from m2m_rt.nets.paper import PaperInput
     from m2m_rt.studies.paper_splits import SplitName
     from m2m_rt.studies.simulators import SIMULATORS
 
@@ -111,6 +118,9 @@ def _with_choices(
     if splits is not None:
         names = _names("--splits", splits, tuple(name.value for name in SplitName))
         plan = replace(plan, splits=tuple(SplitName(name) for name in names))
+    if inputs is not None:
+        names = _names("--inputs", inputs, tuple(kind.value for kind in PaperInput))
+        plan = replace(plan, inputs=tuple(PaperInput(name) for name in names))
     return plan
 
 

@@ -37,6 +37,9 @@ class StudyPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     simulators: tuple[str, ...] = tuple(SIMULATORS)
     splits: tuple[SplitName, ...] = tuple(SplitName)
+    inputs: tuple[PaperInput, ...] = tuple(PaperInput)
+    """What the networks see: three of them each."""
+
     side: int = 32
     design: PaperDesign = PaperDesign()
     encoder: EncoderSettings = EncoderSettings()
@@ -85,7 +88,7 @@ def fold_outcomes(
 ) -> dict[str, Outcome]:
     """Return what each network and rival says of a fold's test pulses."""
     outcomes: dict[str, Outcome] = {}
-    for kind in PaperInput:
+    for kind in study.plan.inputs:
         for head in (PaperHead.DIRECT, PaperHead.BOTH):
             outcomes |= _network_outcomes(study, data, fold, (kind, head), progress)
     for rival in study.rivals:

@@ -72,7 +72,7 @@ def _lines(
 
     figure = Figure(figsize=(11.0, 3.6), layout="constrained")
     rivals = split.realtime | split.baselines
-    shown = {name: split.systems[name] for name in NETWORKS}
+    shown = {n: one for n, one in split.systems.items() if n in NETWORKS}
     if rivals:
         best = min(rivals, key=lambda name: rivals[name].nrmse)
         shown[best] = rivals[best]

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from m2m_rt.nets.paper import PaperInput
 from m2m_rt.nets.sessions import Progress
 from m2m_rt.studies.paper_networks import n_effective
 from m2m_rt.studies.paper_outcomes import Study, StudyPlan
@@ -24,7 +23,7 @@ class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
     """One split, over all subjects asked for."""
 
     efield: dict[str, Summary]
-    """By head."""
+    """By head; empty where it was not asked for."""
 
     nrp: dict[str, Summary]
     baselines: dict[str, Summary]
@@ -37,9 +36,9 @@ class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
     def systems(self) -> dict[str, Summary]:
         """All but the ceiling, by name."""
         networks = {
-            name: getattr(self, kind)[head]
-            for name in NETWORKS
-            for kind, head in [name.split(".")]
+            f"{kind}.{head}": summary
+            for kind in ("efield", "nrp")
+            for head, summary in getattr(self, kind).items()
         }
         return networks | self.realtime | self.baselines
 
@@ -85,7 +84,7 @@ def encoder_results(study: Study, progress: Progress) -> list[EncoderResult]:
     folds = [fold for name in study.plan.splits for fold in split_of(study, name).folds]
     seen = {fold.seen_fields.tobytes(): fold.seen_fields for fold in folds}
     found = []
-    for kind in PaperInput:
+    for kind in study.plan.inputs:
         for rows in seen.values():
             coded = study.bank.coded(kind, rows, progress)
             found.append(
@@ -118,7 +117,7 @@ def _split_result(answers: list[Answer]) -> SplitResult:
     summaries = {name: summarise(some) for name, some in systems.items()}
     ceiling = summaries.pop(CEILING)
     heads: dict[str, dict[str, Summary]] = {"efield": {}, "nrp": {}}
-    for name in NETWORKS:
+    for name in [name for name in NETWORKS if name in summaries]:
         kind, head = name.split(".")
         heads[kind][head] = summaries.pop(name)
     live = {n: s for n, s in summaries.items() if n.startswith(REALTIME_PREFIX)}

@@ -97,6 +97,7 @@ def comparisons(answers: list[Answer]) -> list[Comparison]:
 
 
 def _questions(answers: list[Answer]) -> list[tuple[str, tuple[str, str]]]:
+    """Return those that can be asked of the systems that have answered."""
     asked = [
         ("Does NRP beat E?", (f"nrp.{head.value}", f"efield.{head.value}"))
         for head in PaperHead
@@ -116,7 +117,7 @@ def _questions(answers: list[Answer]) -> list[tuple[str, tuple[str, str]]]:
         for rival in rivals
         for network in NETWORKS
     ]
-    return asked
+    return [one for one in asked if set(one[1]) <= present.keys()]
 
 
 def _compare(

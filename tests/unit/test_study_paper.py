@@ -239,3 +239,19 @@ def test_a_small_study_answers_goes_on_and_writes_its_page(
     page = write_report(result, tmp_path / "report").read_text(encoding="utf-8")
     assert "Does NRP beat E?" in page
     assert (tmp_path / "report" / "scores.png").stat().st_size > 1000
+
+
+def test_one_input_alone_is_told_as_such(head: HeadField, tmp_path: Path) -> None:
+    plan = replace(TINY, inputs=(PaperInput.NRP,), splits=(SplitName.RANDOM,))
+    asked = plan_study(head, plan, (RunningMean(),), tmp_path / "cache")
+    found = list(answers(asked, silent))
+    names = {answer.system for answer in found}
+    assert names == {"nrp.direct", "nrp.synergy", "nrp.both", "mean", "ceiling"}
+    result = study_result(plan, found, encoder_results(asked, silent))
+    tree = json.loads(result_json(result))
+    assert tree["efield"] == {}
+    assert set(tree["nrp"]) == {"direct", "synergy", "both"}
+    assert all(
+        "NRP beat E" not in one.question for one in result.splits["random"].answers
+    )
+    assert write_report(result, tmp_path / "report").is_file()
