@@ -6,12 +6,13 @@ all workers must see, as they must see the heads and the tables' folders.
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.build_plan import WholeBuild
@@ -19,8 +20,8 @@ from m2m_rt.app.table_build import plan_of, run_build
 from m2m_rt.app.table_path import TABLE_FILE
 from m2m_rt.app.table_request import DEMO, BuildRequest
 from m2m_rt.efield import EfieldTable
-from m2m_rt.errors import DataError, M2mError
-from m2m_rt.fem import dask_client, find_head_mesh, inputs_sha256
+from m2m_rt.errors import M2mError
+from m2m_rt.fem import code_sha256, dask_client, find_head_mesh, inputs_sha256
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -102,7 +103,7 @@ def build_head(place: int, request: BuildRequest, tell: Tell) -> HeadOutcome:
     """Build one head's tables unless they are there; a fault of it is an outcome."""
     started_s = time.monotonic()
     try:
-        done = _Done(request)
+        done = DoneBefore(request)
         rows = done.rows()
         if rows is not None:
             return HeadOutcome(request.head, 0.0, rows, was_done=True)
@@ -145,7 +146,7 @@ def summary(outcomes: Sequence[HeadOutcome]) -> str:
     return "\n".join(lines)
 
 
-class _Done:
+class DoneBefore:
     """Remembers in the cache that a head's tables are made, and from what."""
 
     def __init__(self, request: BuildRequest) -> None:
@@ -154,30 +155,27 @@ class _Done:
         files = [*request.coils, *([] if head == DEMO else [_head_file(head)])]
         contents = [_sha256(Path(file)) for file in files if Path(file).is_file()]
         inputs = replace(request, cache=Path(), max_memory_gb=None)
-        key = inputs_sha256(inputs, contents)
+        # Another version of the finite elements makes another table.
+        key = inputs_sha256(inputs, contents, code_sha256())
         self._path = request.cache / f"built-{key[:16]}.json"
 
     def rows(self) -> tuple[TableRow, ...] | None:
         """Return the tables, if all of them are there unchanged."""
-        if not self._path.is_file():
+        try:
+            rows = msgspec.json.decode(
+                self._path.read_bytes(), type=tuple[TableRow, ...]
+            )
+            tables = [read_table(Path(row.folder) / TABLE_FILE) for row in rows]
+        # Neither a damaged memory nor a table that is gone stops a head.
+        except (OSError, msgspec.DecodeError, M2mError):
             return None
-        kept = json.loads(self._path.read_text(encoding="utf-8"))
-        rows = tuple(TableRow(**each) for each in kept)
-        for row in rows:
-            try:
-                table = read_table(Path(row.folder) / TABLE_FILE)
-            except (DataError, OSError):
-                return None
-            if table.table_hash != row.table_hash:
-                return None
-        return rows
+        hashes = [table.table_hash for table in tables]
+        return rows if hashes == [row.table_hash for row in rows] else None
 
     def write(self, rows: tuple[TableRow, ...]) -> None:
         """Remember the tables."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        fields = TableRow.__dataclass_fields__
-        kept = [{name: getattr(row, name) for name in fields} for row in rows]
-        self._path.write_text(json.dumps(kept, indent=2), encoding="utf-8")
+        self._path.write_bytes(msgspec.json.encode(rows))
 
 
 def _sha256(path: Path) -> str:

@@ -43,8 +43,15 @@ def mesh_of(
     cache: Path | None,
     report: Callable[[str, float], None],
 ) -> "HeadMesh":
-    """Return the mesh a table was solved on: shipped beside it, or made again."""
+    """Return the mesh a table was solved on: beside it, or the demo head's made again.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there and cannot be made, or is another.
+    """
     from m2m_rt.fem import (
+        DEMO_HEAD_NAME,
         MesherSettings,
         cached_head_mesh,
         default_cache_folder,
@@ -56,6 +63,8 @@ def mesh_of(
     beside = path.parent / MESH_FILE
     if beside.is_file():
         mesh = read_mesh(beside)
+    elif (table.name, table.provenance.element_order) != (DEMO_HEAD_NAME, 1):
+        raise ConfigError(str(beside), "no file", "the mesh that came with the table")
     else:
         folder = cache or default_cache_folder()
         mesh = cached_head_mesh(load_demo_head(), MesherSettings(), folder, report)

@@ -1,6 +1,5 @@
 """What `m2m table build` does: a head, coils and a region become tables."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from m2m_rt.adapters.label_volume import read_labels
-from m2m_rt.adapters.table_file import read_table, write_table
+from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.build_plan import PlannedStep, planned_steps
-from m2m_rt.app.table_path import DIRECT_FILE, MESH_FILE, TABLE_FILE
+from m2m_rt.app.table_folder import write_folder
+from m2m_rt.app.table_path import DIRECT_FILE, MESH_FILE
 from m2m_rt.app.table_request import CORTEX, DEMO, MOTOR, BuildRequest
 from m2m_rt.app.table_simnibs import simnibs_work
 from m2m_rt.efield import EfieldTable, RegionOfInterest
@@ -43,8 +43,6 @@ from m2m_rt.fem import (
     setup_over_hand_knob,
     setup_over_target,
     write_direct,
-    write_mesh,
-    write_notices,
 )
 
 LABEL_FILES = (".nii", ".nii.gz")
@@ -73,7 +71,7 @@ def run_build(request: BuildRequest, report: Report) -> list[EfieldTable]:
         return _with_simnibs(request, build, setups)
     built = build_for_coils(build, setups, request.means)
     tables = [
-        _written(request, coil, each.table, each.mesh)
+        write_folder(request.folder_for(coil), coil, each.table, each.mesh)
         for coil, each in zip(request.coils, built, strict=True)
     ]
     work = built[0].work
@@ -142,6 +140,8 @@ def _like(request: BuildRequest, path: Path, report: Report) -> HeadBuild:
     found, expected = mesh_sha256(mesh), table.provenance.mesh_sha256
     if found != expected:
         raise ConfigError(f"mesh of {path}", f"sha256 {found[:12]}…", expected[:12])
+    if request.target_mm is None and request.roi not in {MOTOR, CORTEX}:
+        raise ConfigError("--target", "none", f"x,y,z in mm for --roi {request.roi}")
     setup = setup_like(table, mesh, coil_of_table(table, path.parent), report)
     if request.roi != MOTOR:
         setup = replace(setup, roi=roi_of(request, mesh))
@@ -199,25 +199,11 @@ def _with_simnibs(
     tables = []
     finished = work.finish(request.from_simnibs)
     for coil, (table, left) in zip(request.coils, finished, strict=True):
-        written = _written(request, coil, table, build.base)
-        write_direct(left, written, request.folder_for(coil) / DIRECT_FILE)
+        folder = request.folder_for(coil)
+        written = write_folder(folder, coil, table, build.base)
+        write_direct(left, written, folder / DIRECT_FILE)
         tables.append(written)
     return tables
-
-
-def _written(
-    request: BuildRequest, coil: str, table: EfieldTable, mesh: HeadMesh
-) -> EfieldTable:
-    """Write table, mesh, notice and the user's own coil file."""
-    folder = request.folder_for(coil)
-    folder.mkdir(parents=True, exist_ok=True)
-    if Path(coil).is_file():
-        shutil.copyfile(coil, folder / Path(coil).name)
-    write_mesh(mesh, folder / MESH_FILE)
-    (folder / DIRECT_FILE).unlink(missing_ok=True)  # of a table that was here before
-    if table.provenance.made_from == DEMO_HEAD_SOURCES:
-        write_notices(folder)
-    return write_table(table, folder / TABLE_FILE)
 
 
 def _radius(text: str) -> float:

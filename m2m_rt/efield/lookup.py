@@ -98,15 +98,12 @@ class EfieldLookup:
         Raises
         ------
         DataError
-            If `out` has another shape or order.
+            If the poses are no (n, 4, 4), or `out` has another shape, type or order.
         """
-        poses = np.array(head_from_coil, np.float64, order="C")
+        poses = _stack(head_from_coil)
         shape = (len(poses), self._n_roi, 3)
         efield = np.empty(shape, np.float32) if out is None else out
-        if efield.shape != shape or not efield.flags.c_contiguous:
-            raise DataError(
-                f"out: found shape {efield.shape}, expected {shape}, C order"
-            )
+        _check_out("out", efield, shape)
         codes = np.zeros(len(poses), np.int64)
         rel_error = np.full(len(poses), np.nan)
         kernels.judge_all(poses, self.guard.constants, codes)
@@ -136,8 +133,14 @@ class EfieldLookup:
         """Write dB/dt at the sensors into `out` (n, 3 · n_sensors), poses not judged.
 
         T/s per A/µs, head-frame components; zero if a sensor lies off the coil's grid.
+
+        Raises
+        ------
+        DataError
+            As `query_batch` does.
         """
-        poses = np.array(head_from_coil, np.float64, order="C")
+        poses = _stack(head_from_coil)
+        _check_out("out", out, (len(poses), self._b.shape[1]))
         codes = np.zeros(len(poses), np.int64)
         field_kernels.gather_all(poses, self._source, self._scratch, codes, out)
 
@@ -148,6 +151,22 @@ class EfieldLookup:
         for _ in range(N_WARM_UP):
             self.query(planned)
         self.query_batch(planned[np.newaxis])
+
+
+def _stack(head_from_coil: F64) -> F64:
+    """Return a copy of poses, whose shape the compiled loops do not look at."""
+    poses = np.array(head_from_coil, np.float64, order="C")
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4):
+        raise DataError(f"poses: found shape {poses.shape}, expected (n, 4, 4)")
+    return poses
+
+
+def _check_out(name: str, out: F32, shape: tuple[int, ...]) -> None:
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise DataError(
+            f"{name}: found shape {out.shape} of {out.dtype}, expected {shape} of "
+            "float32 in C order"
+        )
 
 
 def _refused(code: int) -> FieldAnswer:

@@ -55,6 +55,7 @@ from m2m_rt.fem.elements import (
 )
 from m2m_rt.fem.focus import FOCUS_POINTS, in_focus
 from m2m_rt.fem.head import (
+    DEMO_HEAD_NAME,
     DEMO_HEAD_SOURCES,
     HeadSurfaces,
     Surface,
@@ -123,6 +124,7 @@ from m2m_rt.fem.work_folder import inputs_sha256
 
 __all__ = [
     "CONDUCTIVITIES_S_PER_M",
+    "DEMO_HEAD_NAME",
     "DEMO_HEAD_SOURCES",
     "FOCUS_POINTS",
     "NAMED_COILS",

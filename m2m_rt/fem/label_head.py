@@ -11,7 +11,13 @@ from scipy import ndimage
 from m2m_rt.adapters.label_volume import LabelVolume
 from m2m_rt.errors import DataError
 from m2m_rt.fem.head_file import TISSUE_OF_TAG
-from m2m_rt.fem.tissues import VOXEL_MM, Occupancies, Tissue, VoxelGrid
+from m2m_rt.fem.tissues import (
+    SMALLEST_PART_MM3,
+    VOXEL_MM,
+    Occupancies,
+    Tissue,
+    VoxelGrid,
+)
 from m2m_rt.geometry import transform_points
 from m2m_rt.units import F32, F64
 
@@ -72,11 +78,14 @@ def _grid(volume: LabelVolume, tissues: np.ndarray) -> VoxelGrid:
 
 
 def _resampled(volume: LabelVolume, mask: np.ndarray, grid: VoxelGrid) -> F32:
-    """Return a mask's occupancy on the grid, its largest part with holes filled."""
+    """Return a mask's occupancy on the grid, without crumbs and with holes filled."""
     parts, n_parts = ndimage.label(mask)
     if n_parts > 1:
-        sizes = np.bincount(parts.ravel())[1:]
-        mask = parts == 1 + sizes.argmax()
+        # Hemispheres that do not touch, a cerebellum's core: large parts stay.
+        voxel_mm3 = abs(float(np.linalg.det(volume.head_from_voxel[:3, :3])))
+        is_large = np.bincount(parts.ravel()) * voxel_mm3 >= SMALLEST_PART_MM3
+        is_large[0] = False
+        mask = is_large[parts]
     filled = ndimage.binary_fill_holes(mask).astype(np.float32)
     voxel_from_head: F64 = np.linalg.inv(volume.head_from_voxel).astype(np.float64)
     step = voxel_from_head[:3, :3] * grid.spacing_mm

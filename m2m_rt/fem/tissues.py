@@ -37,7 +37,8 @@ _FINER = 2
 """Occupancy is counted on voxels this many times smaller."""
 
 _SMOOTHING_MM = 0.7
-_SMALLEST_PART_MM3 = 1000.0
+SMALLEST_PART_MM3 = 1000.0
+"""Smaller ones are crumbs of a segmentation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def _smooth_parts(field: F32) -> F32:
     solid = ndimage.binary_fill_holes(field > 0.5)
     parts, n_parts = ndimage.label(solid)
     sizes = ndimage.sum_labels(solid, parts, np.arange(n_parts + 1))
-    keep = ndimage.binary_dilation((sizes >= _SMALLEST_PART_MM3)[parts] & solid)
+    keep = ndimage.binary_dilation((sizes >= SMALLEST_PART_MM3)[parts] & solid)
     filled = np.where(solid, np.maximum(field, np.float32(0.5)), field)
     return np.where(keep, filled, np.float32(0.0))
 

@@ -10,14 +10,21 @@ import pytest
 
 from m2m_rt.adapters.msh_file import MshMesh
 from m2m_rt.adapters.msh_write import MshForm, write_msh
-from m2m_rt.adapters.table_file import read_table
-from m2m_rt.app.build_heads import HeadOutcome, build_heads, summary
+from m2m_rt.adapters.table_file import read_table, write_table
+from m2m_rt.app.build_heads import (
+    DoneBefore,
+    HeadOutcome,
+    TableRow,
+    build_heads,
+    summary,
+)
 from m2m_rt.app.build_jobs import read_jobs
 from m2m_rt.app.cli import main
 from m2m_rt.app.table_path import TABLE_FILE
 from m2m_rt.app.table_request import BuildRequest
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import BoundSettings, RegionSettings
+from tests.support.efield import make_synthetic_table
 from tests.support.fem_shapes import layered_ball
 from tests.support.scaled import SETTINGS, largest_difference
 
@@ -56,6 +63,17 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken.msh").write_bytes(b"$MeshFormat\nnothing of the kind\n")
     (folder / "jobs.toml").write_text(JOBS, encoding="utf-8")
     return folder
+
+
+def one_request(heads: Path, folder: Path) -> BuildRequest:
+    return BuildRequest(
+        head=str(heads / "small.msh"),
+        coils=("round",),
+        roi="box",
+        target_mm=None,
+        out=folder,
+        cache=folder / "cache",
+    )
 
 
 def built(
@@ -109,6 +127,26 @@ def test_heads_on_workers_of_which_one_is_killed_give_the_same_tables(
     assert [each.was_done for each in again] == [True, False]
     assert again[0].tables == alone[0].tables
     assert "2 heads: 1 failed, 1 were done before." in summary(again)
+
+
+def test_a_head_whose_table_is_gone_or_whose_memory_is_damaged_is_built_again(
+    heads: Path, tmp_path: Path
+) -> None:
+    request = one_request(heads, tmp_path)
+    done = DoneBefore(request)
+    table = write_table(make_synthetic_table(), tmp_path / TABLE_FILE)
+    row = TableRow("round", str(tmp_path), table.table_hash, 3, 0.01, None)
+    done.write((row,))
+    assert done.rows() == (row,)
+    memory = next((tmp_path / "cache").glob("built-*.json"))
+    whole = memory.read_bytes()
+    memory.write_bytes(whole[:-9])
+    assert done.rows() is None
+    memory.write_bytes(whole.replace(b"coil", b"coal"))
+    assert done.rows() is None
+    memory.write_bytes(whole)
+    (tmp_path / TABLE_FILE).unlink()
+    assert done.rows() is None
 
 
 @pytest.mark.parametrize(

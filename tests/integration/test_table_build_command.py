@@ -8,8 +8,11 @@ import pytest
 
 from m2m_rt.adapters.msh_file import MshMesh
 from m2m_rt.adapters.msh_write import MshForm, write_msh
+from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.cli import main
 from m2m_rt.app.table_build import roi_of
+from m2m_rt.app.table_folder import write_folder
+from m2m_rt.app.table_path import TABLE_FILE
 from m2m_rt.app.table_request import BuildRequest, target_of
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
@@ -81,6 +84,27 @@ def test_every_region_has_points_in_the_cortex(
     found = roi_of(request_for(subject, roi=roi), mesh)
     assert len(found.points_mm) > 20
     assert found.box_shape == (box,) * 3
+
+
+def test_a_region_about_a_place_over_another_tables_mesh_needs_the_place(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--like", "demo", "--roi", "patch", "--out", "never-made"]
+    assert main(["table", "build", *options]) == 2
+    assert "--target: found none" in capsys.readouterr().err
+
+
+def test_a_coil_file_that_lies_in_the_tables_folder_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    own = write_ccd(tmp_path / "own.ccd", *some_dipoles(), HEADERS["full"])
+    before = own.read_bytes()
+    mesh = layered_ball(4, {1: 54.0, 2: 72.0, 3: 78.0, 4: 84.0, 5: 90.0})
+    table = write_folder(tmp_path, str(own), make_synthetic_table(), mesh)
+    assert own.read_bytes() == before
+    assert read_table(tmp_path / TABLE_FILE).table_hash == table.table_hash
+    write_folder(tmp_path / "other", str(own), table, mesh)
+    assert (tmp_path / "other" / "own.ccd").read_bytes() == before
 
 
 @pytest.mark.parametrize("roi", ["hand", "patch:wide", "patch:-1", "box:3"])

@@ -185,6 +185,28 @@ def test_labels_without_a_tissue_or_with_unknown_ones_are_refused() -> None:
     )
 
 
+def test_two_halves_of_white_matter_that_do_not_touch_are_both_kept() -> None:
+    x, y, z = np.indices((81, 81, 81)) - 40.0  # mm
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    labels = np.zeros(radius.shape, np.int64)
+    for tissue, outer in ((5, 38.0), (4, 34.0), (3, 30.0), (2, 26.0), (1, 20.0)):
+        labels[radius <= outer] = tissue
+    labels[(labels == Tissue.WM) & (np.abs(x) < 2.0)] = Tissue.GM
+    inside = occupancies_of_labels(LabelVolume(labels, np.eye(4))).inside[Tissue.WM]
+    assert inside.sum() == pytest.approx((labels == Tissue.WM).sum(), rel=0.03)
+
+
+def test_labels_whose_left_and_right_are_not_known_are_refused(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(LABELS.labels.astype(np.uint8), LABELS.head_from_voxel)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    image.to_filename(tmp_path / "nowhere.nii")
+    raw = bytearray((tmp_path / "nowhere.nii").read_bytes())
+    raw[252:256] = bytes(4)  # both codes, whatever nibabel wrote
+    (tmp_path / "nowhere.nii").write_bytes(raw)
+    with pytest.raises(DataError, match="left and right"):
+        read_labels(tmp_path / "nowhere.nii")
+
+
 def test_files_that_are_no_labels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no file"):
         read_labels(tmp_path / "none.nii")

@@ -3,6 +3,7 @@
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from support.fem_shapes import exact_field_in_ball, layered_ball
@@ -32,6 +33,7 @@ from m2m_rt.fem import (
 )
 from m2m_rt.fem.chain import ChainParts, chain_errors
 from m2m_rt.fem.mesh import outer_boundary
+from m2m_rt.fem.mesh_file import MESH_FORMAT
 from m2m_rt.fem.modes import Layer
 from m2m_rt.fem.plan import PLANNED_WINDING_MM, plan_region
 from m2m_rt.fem.surfaces import grid_around, signed_distance
@@ -194,6 +196,21 @@ def test_a_damaged_mesh_file_is_refused(built: Built, tmp_path: Path) -> None:
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(DataError, match="mesh"):
+        read_mesh(path)
+
+
+@pytest.mark.parametrize("content", [{}, {"nodes_mm": 0}, {"tissue": "text"}])
+def test_a_file_that_holds_no_mesh_is_refused(
+    content: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "mesh.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = MESH_FORMAT
+        file.attrs["sha256"] = "0" * 64
+        for name, value in content.items():
+            file[name] = value
+        file.require_group("tetrahedra_steps")
+    with pytest.raises(DataError, match="expected the arrays"):
         read_mesh(path)
 
 

@@ -39,6 +39,16 @@ def test_an_unknown_table_or_head_is_refused_with_exit_2(tmp_path: Path) -> None
     assert main(["table", "build", "--head", "nobody", "--out", str(tmp_path)]) == 2
 
 
+def test_a_table_without_its_mesh_is_not_checked_against_one_made_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from m2m_rt.app.table_path import TABLE_FILE, table_path
+
+    (tmp_path / TABLE_FILE).write_bytes(table_path("demo").read_bytes())
+    assert main(["table", "check", str(tmp_path), "--cache", str(tmp_path)]) == 2
+    assert "mesh.h5: found no file" in capsys.readouterr().err
+
+
 def test_a_table_whose_mesh_is_another_is_not_checked(tmp_path: Path) -> None:
     from support.fem_shapes import ball
 

@@ -57,6 +57,17 @@ def test_batch_agrees_with_single_queries() -> None:
         assert relative_l2(found, field(LOOKUP, pose)) < 1e-5
 
 
+@pytest.mark.parametrize("shape", [(4, 4), (2, 3, 3), (2, 4, 3), (0,), (2, 16)])
+def test_batch_of_what_are_no_poses_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"expected \(n, 4, 4\)"):
+        LOOKUP.query_batch(np.zeros(shape))
+
+
+def test_no_poses_have_no_answers() -> None:
+    answers = LOOKUP.query_batch(np.zeros((0, 4, 4)))
+    assert len(answers.valid) == len(answers.reasons) == 0
+
+
 def test_batch_refuses_the_same_poses_with_the_same_reasons() -> None:
     poses = POSES[:4].copy()
     poses[1, 0, 3] = np.nan
