@@ -46,7 +46,7 @@ def build_progress(plan: Sequence[PlannedStep]) -> Iterator[Report]:
     steps: dict[str, TaskID] = {}
 
     def report(step: str, done: float) -> None:
-        for before in whole.report(step, done):
+        for before in whole.report(step, done, time.monotonic()):
             bars.console.print(f"done before: {before}")
         bars.update(all_of_it, completed=whole.fraction)
         if step not in steps:
@@ -108,7 +108,7 @@ def _logged(whole: WholeBuild) -> Report:
 
     def report(step: str, done: float) -> None:
         now_s = time.monotonic()
-        for before in whole.report(step, done):
+        for before in whole.report(step, done, now_s):
             typer.echo(f"         done before: {before}", err=True)
         if step not in begun:
             begun.add(step)

@@ -110,7 +110,7 @@ def build_head(place: int, request: BuildRequest, tell: Tell) -> HeadOutcome:
         whole = WholeBuild(plan_of(request), started_s)
 
         def report(step: str, part: float) -> None:
-            whole.report(step, part)
+            whole.report(step, part, time.monotonic())
             tell(place, step, whole.fraction)
 
         tables = run_build(request, report)

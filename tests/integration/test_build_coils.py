@@ -69,8 +69,8 @@ def test_the_heads_part_is_done_once_and_all_steps_are_planned(
     names = [coil.name for coil in COILS]
     plan = planned_steps(names, tissues=None, is_adapted=True)
     whole = WholeBuild(plan, 0.0)
-    skipped = [name for step in said for name in whole.report(step, 0.0)]
+    skipped = [name for step in said for name in whole.report(step, 0.0, 0.0)]
     # The region was made before.
     assert skipped == ["region and scalp"]
-    assert whole.report("conductivities", 1.0) == []
+    assert whole.report("conductivities", 1.0, 0.0) == []
     assert whole.fraction == pytest.approx(1.0)
