@@ -15,6 +15,10 @@ class ConfigError(M2mError):
         self.found = found
         self.expected = expected
 
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, str, str]]:
+        """Let it cross to another process, as from a cluster's worker."""
+        return type(self), (self.where, self.found, self.expected)
+
 
 class LinkLost(M2mError):  # noqa: N818 - the design's name for this condition
     """A stream or device went away."""

@@ -5,18 +5,21 @@ worker that is lost to the others; a task's result depends on its arguments alon
 """
 
 import contextlib
-import hashlib
+import socket
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from m2m_rt.errors import ConfigError
+from m2m_rt.errors import ConfigError, LinkLost
 from m2m_rt.fem.blocks import Item, Job
+from m2m_rt.fem.code_hash import OF_NUMBERS, code_sha256
+from m2m_rt.fem.conductivity import Conductivities
 from m2m_rt.fem.direct import HeadModel, head_model
 from m2m_rt.fem.mesh import HeadMesh, mesh_sha256
+from m2m_rt.fem.work_folder import inputs_sha256
 from m2m_rt.units import F64
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ RETRIES = 3
 
 TIMEOUT_S = 30.0
 """For the scheduler to answer."""
+
+PATIENCE_S = 120.0
+"""Without a worker, before a build gives up; what is done so far is kept."""
 
 _SETTINGS = {
     # A mesh is one task's argument, so that it is never lost with a worker.
@@ -44,15 +50,22 @@ class ModelRecipe:
     mesh: HeadMesh
     roi_points_mm: F64
     order: int
+    conductivities: Conductivities
     key: str
+    """Of all that the model follows from."""
+
+    code_sha256: str
+    """Of the asker's source; a worker with another gives other numbers."""
 
     @classmethod
     def of(cls, model: HeadModel, roi_points_mm: F64) -> "ModelRecipe":
         """Return the recipe that a model was made by."""
-        order = model.elements.order
-        digest = hashlib.sha256(f"{mesh_sha256(model.mesh)} {order} ".encode())
-        digest.update(np.ascontiguousarray(roi_points_mm, "<f8").tobytes())
-        return cls(model.mesh, roi_points_mm, order, digest.hexdigest())
+        order, conductivities = model.elements.order, model.conductivities
+        key = inputs_sha256(
+            mesh_sha256(model.mesh), order, conductivities, roi_points_mm
+        )
+        code = code_sha256(OF_NUMBERS)
+        return cls(model.mesh, roi_points_mm, order, conductivities, key, code)
 
 
 class DaskPool:
@@ -68,36 +81,78 @@ class DaskPool:
         self, job: Job[Item], items: Iterable[tuple[str, Item]]
     ) -> Iterator[tuple[str, F64]]:
         """Yield each item's name and result, in the order in which they are done."""
-        from distributed import as_completed
-
         shared = self._client.submit(_itself, job, pure=False)
         names: dict[Future, str] = {}
         todo = iter(items)
-        running = as_completed()
-        for name, item in todo:
-            names[self._submit(shared, item)] = name
-            running.add(list(names)[-1])
-            if len(names) >= self._window():
-                break
-        for done in running:
-            result: F64 = done.result()
-            yield names.pop(done), result
-            done.release()
-            following = next(todo, None)
-            if following is not None:
-                future = self._submit(shared, following[1])
-                names[future] = following[0]
-                running.add(future)
+        while True:
+            for name, item in islice(todo, max(0, self._window() - len(names))):
+                names[self._submit(shared, item)] = name
+            if not names:
+                return
+            for done in _first_ended(self._client, names):
+                yield names.pop(done), _result_of(done)
+                done.release()
 
     def _window(self) -> int:
         """Return how many tasks keep every worker busy, within what memory allows."""
-        n_threads: int = sum(self._client.nthreads().values())
-        return max(1, min(self._in_flight, 2 * n_threads))
+        return max(1, min(self._in_flight, 2 * _n_threads(self._client)))
 
     def _submit(self, job: "Future", item: Item) -> "Future":
         return self._client.submit(
             _do, job, self._recipe, item, pure=False, retries=RETRIES
         )
+
+
+def _first_ended(client: "Client", futures: Iterable["Future"]) -> Iterable["Future"]:
+    """Wait until some of the tasks have ended; return those.
+
+    Raises
+    ------
+    LinkLost
+        If the scheduler is gone, or has had no worker for minutes.
+    """
+    from distributed import wait
+
+    waiting = list(futures)
+    while True:
+        try:
+            ended: Iterable[Future] = wait(
+                waiting, timeout=PATIENCE_S, return_when="FIRST_COMPLETED"
+            ).done
+        except TimeoutError:
+            if not _n_threads(client):
+                fault = "no worker is left; call again to go on"
+                raise LinkLost(f"--dask: {fault}") from None
+        except CancelledError as err:
+            raise _without_scheduler(err) from err
+        else:
+            return ended
+
+
+def _n_threads(client: "Client") -> int:
+    """Return how many threads all workers have together."""
+    try:
+        return sum(client.nthreads().values())
+    except OSError as err:
+        raise _without_scheduler(err) from err
+
+
+def _result_of(done: "Future") -> F64:
+    from distributed.scheduler import KilledWorker
+
+    try:
+        result: F64 = done.result()
+    except KilledWorker as err:
+        raise LinkLost(
+            f"--dask: {err}; is --max-memory more than the workers have?"
+        ) from err
+    except CancelledError as err:
+        raise _without_scheduler(err) from err
+    return result
+
+
+def _without_scheduler(err: CancelledError | OSError) -> LinkLost:
+    return LinkLost(f"--dask: the scheduler is gone ({err}); call again to go on")
 
 
 @contextlib.contextmanager
@@ -120,7 +175,8 @@ def dask_client(where: str, timeout_s: float = TIMEOUT_S) -> Iterator["Client"]:
             "--dask", "no Dask", "`pip install m2m_rt[scale]` before"
         ) from err
     with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(_SETTINGS))
+        connect = {"distributed.comm.timeouts.connect": timeout_s}
+        stack.enter_context(dask.config.set(_SETTINGS | connect))
         if where.startswith(LOCAL):
             cluster = LocalCluster(
                 n_workers=_number(where),
@@ -136,7 +192,14 @@ def dask_client(where: str, timeout_s: float = TIMEOUT_S) -> Iterator["Client"]:
             client = Client(address, timeout=timeout_s)
         except (OSError, ValueError) as err:
             raise ConfigError("--dask", where, "the address of a scheduler") from err
-        yield stack.enter_context(client)
+        stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=timeout_s)
+        except TimeoutError as err:
+            raise ConfigError(
+                "--dask", f"{where}, which has no worker", "a scheduler with workers"
+            ) from err
+        yield client
 
 
 def _number(where: str) -> int:
@@ -160,13 +223,30 @@ def _itself(value: Item) -> Item:
 def _do(job: Job[Item], recipe: ModelRecipe, item: Item) -> F64:
     # A factor is used by one thread at a time.
     with _LOCK:
-        return job(_model_of(recipe), item)
+        return job(model_on_worker(recipe), item)
 
 
-def _model_of(recipe: ModelRecipe) -> HeadModel:
+def model_on_worker(recipe: ModelRecipe) -> HeadModel:
+    """Return the model of a recipe, assembled in this process if it is not there.
+
+    Raises
+    ------
+    ConfigError
+        If this process has another version of the source.
+    """
     if recipe.key not in _MODELS:
         _MODELS.clear()
+        own = code_sha256(OF_NUMBERS)
+        if own != recipe.code_sha256:
+            raise ConfigError(
+                f"--dask: m2m_rt on {socket.gethostname()}",
+                f"source {own[:12]}…",
+                f"{recipe.code_sha256[:12]}…, the same version on all workers",
+            )
         _MODELS[recipe.key] = head_model(
-            recipe.mesh, recipe.roi_points_mm, order=recipe.order
+            recipe.mesh,
+            recipe.roi_points_mm,
+            order=recipe.order,
+            conductivities=recipe.conductivities,
         )
     return _MODELS[recipe.key]

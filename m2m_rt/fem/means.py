@@ -12,7 +12,7 @@ from m2m_rt.fem.build import BuildSettings, TableSetup
 from m2m_rt.fem.dask_blocks import DaskPool, ModelRecipe, dask_client
 from m2m_rt.fem.direct import HeadModel
 from m2m_rt.fem.memory import BlockSizes, ProblemSize
-from m2m_rt.fem.mesh import HeadMesh, mesh_sha256
+from m2m_rt.fem.mesh import HeadMesh
 from m2m_rt.fem.refine import near_points
 from m2m_rt.fem.work_folder import WorkFolder, temporary_work, work_folder
 
@@ -53,22 +53,20 @@ class BuildMeans:
     """A scheduler's address or `local:N`; None: all in this process."""
 
     @contextlib.contextmanager
-    def opened(
-        self, setup: TableSetup, base: HeadMesh, settings: BuildSettings
-    ) -> Iterator[OpenMeans]:
-        """Yield the means for one table.
+    def opened(self, *inputs: object) -> Iterator[OpenMeans]:
+        """Yield the means for a build that follows from the inputs.
 
         Raises
         ------
         ConfigError
-            If there is no such cluster.
+            If there is no such cluster, or another process does the same build.
         """
         with contextlib.ExitStack() as stack:
             if self.cache is None:
                 work = stack.enter_context(temporary_work())
             else:
-                key = setup, mesh_sha256(base), settings
-                work = work_folder(self.cache, *key)
+                work = work_folder(self.cache, *inputs)
+                stack.enter_context(work.locked())
             client = None
             if self.dask is not None:
                 client = stack.enter_context(dask_client(self.dask))

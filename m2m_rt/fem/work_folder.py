@@ -7,19 +7,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
+from m2m_rt.adapters.file_lock import locked
+from m2m_rt.errors import ConfigError
+from m2m_rt.fem.code_hash import OF_NUMBERS, code_sha256
 from m2m_rt.units import F64
 
 Arrays = tuple[F64, ...]
 
 _DIGEST_BYTES = 32
-_PACKAGES = ("m2m_rt.fem", "m2m_rt.efield", "m2m_rt.geometry")
-"""Whose source decides a block's numbers."""
+_LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,29 @@ class WorkFolder:
         for path in self.folder.glob(f"{prefix}*"):
             path.unlink(missing_ok=True)
 
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keep others out: two builds in one folder would delete each other's blocks.
+
+        Raises
+        ------
+        ConfigError
+            If another process is building here.
+        """
+        return locked(self.folder / _LOCK, "wait for that build, or another --cache")
+
     def remove(self) -> None:
-        """Delete the whole folder, once the table is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the whole folder, once the table is written.
+
+        It stays where another build has begun in it.
+        """
+        with contextlib.suppress(ConfigError), self.locked():
+            for path in self.folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != _LOCK:
+                    path.unlink(missing_ok=True)
+            (self.folder / _LOCK).unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
@@ -94,12 +115,7 @@ class WorkFolder:
 
 def work_folder(cache: Path, *inputs: object) -> WorkFolder:
     """Return the folder in the cache of a build that follows from the inputs."""
-    digest = hashlib.sha256(inputs_sha256(np.__version__, *inputs).encode())
-    for package in _PACKAGES:
-        sources = [f for f in files(package).iterdir() if f.name.endswith(".py")]
-        for source in sorted(sources, key=lambda f: f.name):
-            digest.update(source.name.encode() + source.read_bytes())
-    key = digest.hexdigest()
+    key = inputs_sha256(np.__version__, code_sha256(OF_NUMBERS), *inputs)
     return WorkFolder(cache / f"work-{key[:16]}", key)
 
 
