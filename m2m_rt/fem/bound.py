@@ -13,9 +13,8 @@ from functools import partial
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup, EfieldTable, ErrorBound
-from m2m_rt.errors import DataError
 from m2m_rt.fem.blocks import Blocks, SerialPool
-from m2m_rt.fem.check import POSES_AT_ONCE, held_out_poses
+from m2m_rt.fem.check import POSES_AT_ONCE, answers_at, held_out_poses
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields
 from m2m_rt.fem.memory import BlockSizes
@@ -130,11 +129,8 @@ def solved_errors(table: EfieldTable, poses: F64, direct: F64) -> SolvedErrors:
     """
     lookup = EfieldLookup(table)
     coefficients, errors, rel_l2 = [], [], []
-    for k, (pose, true) in enumerate(zip(poses, direct, strict=True)):
-        answer = lookup.query(pose)
-        if answer.unit_efield_v_per_m is None:
-            raise DataError(f"pose {k} of the bound is refused: {answer.reason}")
-        own = answer.unit_efield_v_per_m.astype(np.float64).ravel()
+    for answer, true in zip(answers_at(lookup, poses), direct, strict=True):
+        own = answer.field.astype(np.float64).ravel()
         coefficients.append(own @ table.basis)
         errors.append(own - true)
         rel_l2.append(np.linalg.norm(own - true) / np.linalg.norm(true))

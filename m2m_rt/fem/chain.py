@@ -7,7 +7,8 @@ is that thing's error. All of them are solved or computed here at the same poses
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -15,6 +16,7 @@ from scipy import ndimage
 from m2m_rt.efield import CoilField, EfieldLookup, EfieldTable
 from m2m_rt.errors import DataError
 from m2m_rt.fem.build import ModeLayers, b_at_sensors
+from m2m_rt.fem.check import answers_at
 from m2m_rt.fem.coils import CoilDipoles
 from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
 from m2m_rt.fem.modes import SourceModes, source_modes
@@ -40,7 +42,7 @@ class ChainParts:
 
 @dataclass(frozen=True, slots=True)
 class ChainErrors:
-    """Relative L2 errors (n_poses,) of each link, of the direct field."""
+    """Relative L2 errors (n_poses,) of each link in its order, of the direct field."""
 
     source_layer: F64
     """Dipoles on a closed surface for the coil, by many modes."""
@@ -85,32 +87,27 @@ def chain_errors(
     DataError
         If the layers are not the table's own, or it refuses a pose.
     """
-    model, layers = parts.model, parts.layers
-    sensors_mm = layers.sensors.points_mm
+    layers, sensors_mm = parts.layers, parts.layers.sensors.points_mm
     if not np.array_equal(sensors_mm, table.sensors_mm):
         raise DataError("the table's sensors are not those that its mesh gives now")
-    n_kept = layers.modes.moments.shape[1]
     report("direct solves", 0.0)
-    direct = direct_fields(model, parts.coil, poses)
+    direct = direct_fields(parts.model, parts.coil, poses)
     report("source layer", 0.0)
     b = b_at_sensors(parts.coil, poses, sensors_mm, report)
-    many = source_modes(layers.sources, layers.sensors, MANY * n_kept)
-    by_many = _layer_fields(model, layers, many, b)
+    n_many = MANY * layers.modes.moments.shape[1]
+    many = source_modes(layers.sources, layers.sensors, n_many)
+    by_many = _layer_fields(parts, many, b)
     report("modes", 0.0)
-    by_kept = _layer_fields(model, layers, layers.modes, b)
+    by_kept = _layer_fields(parts, layers.modes, b)
     report("answers", 0.0)
     reduced = _reduced(table, b)
     gridded = _reduced(table, gridded_b(table.coil, poses, sensors_mm))
-    answered = _answers(table, poses)
-    errors = ChainErrors(
-        source_layer=_apart(by_many, direct, direct),
-        modes=_apart(by_kept, by_many, direct),
-        reduced_basis=_apart(reduced, by_kept, direct),
-        coil_grid=_apart(gridded, reduced, direct),
-        float32=_apart(answered, gridded, direct),
-        table=_apart(answered, direct, direct),
-    )
-    return errors, direct
+    answered = answers_at(EfieldLookup(table), poses)
+    at_float32 = np.stack([each.field.astype(np.float64) for each in answered])
+    chain = (direct, by_many, by_kept, reduced, gridded, at_float32)
+    errors = [_apart(after, before, direct) for before, after in pairwise(chain)]
+    errors.append(_apart(at_float32, direct, direct))
+    return ChainErrors(*errors), direct
 
 
 def mesh_errors(
@@ -122,10 +119,11 @@ def mesh_errors(
     """
     points_mm = table.roi.points_mm
     mesh, coil = parts.model.mesh, parts.coil
-    linear = head_model(mesh, points_mm, order=1)
+    conductivities = parts.model.conductivities
+    linear = head_model(mesh, points_mm, conductivities=conductivities)
     first_order = _apart(direct_fields(linear, coil, poses), direct, direct)
     centre_mm = table.region.planned_head_from_coil[:3, 3]
-    finer = reference_of(mesh, points_mm, centre_mm)
+    finer = reference_of(mesh, points_mm, centre_mm, conductivities)
     found = reference_errors(direct, finer, coil, poses)
     return MeshErrors(first_order, found.rel_l2, found.remaining_rel_l2)
 
@@ -145,24 +143,19 @@ def gridded_b(coil: CoilField, poses: F64, sensors_mm: F64) -> F64:
     return np.column_stack(columns)
 
 
-def _layer_fields(
-    model: HeadModel, layers: ModeLayers, modes: SourceModes, b: F64
-) -> F64:
+def _layer_fields(parts: ChainParts, modes: SourceModes, b: F64) -> F64:
     """Solve the source layer that modes tell from B at the sensors: (n, n_roi, 3)."""
     moments = modes.moments @ (modes.from_b @ b)  # (n_sources, n)
-    sources = layers.sources
-    layer = CoilDipoles(
-        "layer", sources.points_mm, sources.normals, sources.points_mm[:0]
-    )
-    fields = [
-        direct_fields(
-            model,
-            replace(layer, moment_am2=column[:, np.newaxis] * sources.normals),
-            np.eye(4)[np.newaxis],
-        )[0]
-        for column in moments.T
+    sources, in_head = parts.layers.sources, np.eye(4)[np.newaxis]
+    nowhere = np.zeros((0, 3))
+    layers = [
+        CoilDipoles(
+            "layer", sources.points_mm, each[:, None] * sources.normals, nowhere
+        )
+        for each in moments.T
     ]
-    return np.stack(fields)
+    fields = [direct_fields(parts.model, layer, in_head) for layer in layers]
+    return np.concatenate(fields)
 
 
 def _reduced(table: EfieldTable, b: F64) -> F64:
@@ -170,17 +163,6 @@ def _reduced(table: EfieldTable, b: F64) -> F64:
     coefficients = table.project.astype(np.float64) @ b
     fields = table.basis.astype(np.float64) @ coefficients
     return fields.T.reshape(b.shape[1], -1, 3)
-
-
-def _answers(table: EfieldTable, poses: F64) -> F64:
-    lookup = EfieldLookup(table)
-    fields = []
-    for k, pose in enumerate(poses):
-        answer = lookup.query(pose)
-        if answer.unit_efield_v_per_m is None:
-            raise DataError(f"pose {k} of the chain is refused: {answer.reason}")
-        fields.append(answer.unit_efield_v_per_m.astype(np.float64))
-    return np.stack(fields)
 
 
 def _apart(field: F64, before: F64, direct: F64) -> F64:

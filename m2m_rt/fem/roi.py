@@ -24,6 +24,9 @@ fsaverage. No atlas ships with the wheels, so M1 is a band about this line."""
 
 CLEARING_STEPS = 8
 
+TRIED_AT_ONCE = 300_000
+"""Tetrahedra, in a search for those that hold points: about 100 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class RoiSettings:
@@ -84,7 +87,18 @@ def containing_tets(
     corners = mesh.nodes_mm[mesh.tetrahedra[of_tissue]]
     tree = spatial.cKDTree(corners.mean(axis=1))
     # A long tetrahedron's centroid need not be the nearest one: try several.
-    _, nearest = tree.query(points_mm, k=np.arange(1, min(n_tried, len(of_tissue)) + 1))
+    ranks = np.arange(1, min(n_tried, len(of_tissue)) + 1)
+    holders = np.full(len(points_mm), -1)
+    at_once = max(1, TRIED_AT_ONCE // len(ranks))
+    for start in range(0, len(points_mm), at_once):
+        some_mm = points_mm[start : start + at_once]
+        row = _holding(corners, tree.query(some_mm, k=ranks)[1], some_mm)
+        holders[start : start + at_once] = np.where(row >= 0, of_tissue[row], -1)
+    return holders
+
+
+def _holding(corners: F64, nearest: I64, points_mm: F64) -> I64:
+    """Return which of the nearest tetrahedra (n, k) holds each point, −1 for none."""
     origin = corners[nearest, 0]  # (n, k, 3)
     jacobian = (corners[nearest, 1:] - origin[:, :, None]).transpose(0, 1, 3, 2)
     away = points_mm[:, None] - origin
@@ -92,8 +106,7 @@ def containing_tets(
     least = np.minimum(weights.min(axis=2), 1.0 - weights.sum(axis=2))
     best = least.argmax(axis=1)
     rows = np.arange(len(points_mm))
-    found = of_tissue[nearest[rows, best]]
-    return np.where(least[rows, best] >= -1e-9, found, -1)
+    return np.where(least[rows, best] >= -1e-9, nearest[rows, best], -1)
 
 
 def _box_from_head(centre_mm: F64, settings: RoiSettings) -> F64:
