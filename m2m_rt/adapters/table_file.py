@@ -1,6 +1,6 @@
 """Reads and writes an E-field table as one HDF5 file, with a hash of all it holds.
 
-Layout, version 2 (frames: `head` and `coil`; lengths mm; every dataset carries the
+Layout, version 3 (frames: `head` and `coil`; lengths mm; every dataset carries the
 attributes `unit` and `frame`; arrays little-endian, C order)::
 
     /                  format, format_version, name, planned_peak_v_per_m, self_error,
@@ -22,9 +22,9 @@ attributes `unit` and `frame`; arrays little-endian, C order)::
                        made_from
     /provenance/conductivities_s_per_m    one attribute a tissue
 
-and, where they were estimated (version 1 has none of them)::
+and, where they were estimated (version 1 has none, version 2 no fem_source)::
 
-    /                  fem_rel_error
+    /                  fem_rel_error, fem_source (how it was measured or why not)
     /bound             floor, inflation, n_fitted, n_calibrated
         error_map (n_error, rank) float32
     /uncertainty       conductivity_change, coil_rel_error, coil_source

@@ -21,9 +21,9 @@ from m2m_rt.errors import DataError
 from m2m_rt.geometry import rigid_fault
 
 FORMAT = "m2m_rt E-field table"
-FORMAT_VERSION = 2
-READ_VERSIONS = (1, 2)
-"""Version 1 has none of the parts that are optional now."""
+FORMAT_VERSION = 3
+READ_VERSIONS = (1, 2, 3)
+"""Version 1 has none of the parts that are optional now, version 2 no fem_source."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 """By path in the file, which is also the path of the field in `EfieldTable`."""
@@ -58,6 +58,7 @@ PLAIN_ATTRIBUTES: dict[str, type[str] | type[int] | type[float]] = {
 
 OPTIONAL_ATTRIBUTES: dict[str, type[str] | type[int] | type[float]] = {
     "fem_rel_error": float,
+    "fem_source": str,
     "bound/floor": float,
     "bound/inflation": float,
     "bound/n_fitted": int,

@@ -10,6 +10,18 @@ from m2m_rt.app.table_path import table_path
 if TYPE_CHECKING:
     from m2m_rt.efield import EfieldTable
 
+FEM_SOURCE_UNSAID = (
+    "against a refined mesh, when the table was made",
+    "not measured when the table was made",
+)
+"""Of tables made before they said it: measured, or not."""
+
+UNESTIMATED: dict[str, str | None] = {
+    "conductivity_rel_error": None,
+    "coil_rel_error": None,
+    "coil_source": "not estimated when the table was made",
+}
+
 
 def register(table: typer.Typer) -> None:
     """Add `m2m table info`."""
@@ -36,6 +48,8 @@ def description(table: "EfieldTable") -> dict[str, object]:
         "planned_peak_v_per_m": table.planned_peak_v_per_m,
         "self_error": table.self_error,
         "fem_rel_error": table.fem_rel_error,
+        "fem_source": table.fem_source
+        or FEM_SOURCE_UNSAID[table.fem_rel_error is None],
         "uncertainty": _uncertainty(table),
         "planned_head_from_coil": region.planned_head_from_coil.tolist(),
         "region": {
@@ -56,14 +70,16 @@ def description(table: "EfieldTable") -> dict[str, object]:
     }
 
 
-def _uncertainty(table: "EfieldTable") -> dict[str, object] | None:
+def _uncertainty(table: "EfieldTable") -> dict[str, object]:
+    """Return what conductivities and coil leave open; null where it is not known."""
     found = table.uncertainty
     if found is None:
-        return None
+        return dict(UNESTIMATED)
+    by_tissue = found.conductivity_rel_error
+    total = {"total": found.conductivity_total}
     return {
         "conductivity_change": found.conductivity_change,
-        "conductivity_rel_error": found.conductivity_rel_error
-        | {"total": found.conductivity_total},
+        "conductivity_rel_error": by_tissue | total if by_tissue else None,
         "coil_rel_error": known(found.coil_rel_error),
         "coil_source": found.coil_source,
     }

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from m2m_rt.adapters.msh_file import read_msh
+from m2m_rt.adapters.msh_write import MshForm, write_msh
 from m2m_rt.efield import EfieldTable
 from m2m_rt.fem import (
     DirectSolves,
@@ -19,6 +23,11 @@ from m2m_rt.fem import (
 )
 from m2m_rt.fem.build import ModeLayers
 from m2m_rt.fem.npz_file import Arrays
+from m2m_rt.fem.simnibs_errors import (
+    finer_msh,
+    layer_coefficients,
+    with_simnibs_errors,
+)
 from m2m_rt.units import F64
 
 
@@ -34,11 +43,23 @@ class SimnibsWork:
 
     job: Arrays
 
+    head: Path
+    """The `.msh` file that SimNIBS is to read."""
+
     def write(self, path: Path) -> None:
-        """Write the job, and say how much SimNIBS has to solve."""
-        write_job(self.job, path)
+        """Write job and finer mesh, and say how much SimNIBS has to solve."""
+        self.build.report("finer mesh for SimNIBS", 0.0)
+        finer = path.with_name(f"{path.stem}-finer.msh")
+        roi_mm = self.build.head.roi.points_mm
+        write_msh(finer_msh(read_msh(self.head), roi_mm), finer, MshForm.BINARY_2)
+        write_job(self.job | {"finer_head": np.array(str(finer.resolve()))}, path)
         n_modes, n_poses = len(self.job["mode_am2"]), sum(map(len, self.held_out))
-        self.build.report(f"job: {n_modes} modes, {n_poses} coil poses", 1.0)
+        n_again = len(self.job["changed_s_per_m"])
+        self.build.report(
+            f"job: {n_modes} modes, {n_poses} coil poses, {n_again} times other "
+            "conductivities, and a finer mesh",
+            1.0,
+        )
 
     def finish(self, fields: Path) -> list[tuple[EfieldTable, DirectSolves]]:
         """Return each coil's table, and the solves that it can be checked with.
@@ -52,11 +73,20 @@ class SimnibsWork:
         """
         build = self.build
         answer = read_fields(fields, self.job)
-        solved = solved_by_simnibs(build.head, self.layers, build.base, answer)
+        solved = solved_by_simnibs(
+            build.head, self.layers, build.base, self.job, answer
+        )
         finished = []
         each_coil = zip(self.setups, self.held_out, answer.direct, strict=True)
-        for setup, poses, direct in each_coil:
+        for k, (setup, poses, direct) in enumerate(each_coil):
             table = table_of_modes(setup, solved, build.settings, build.report)
+            table = with_simnibs_errors(
+                table,
+                setup,
+                answer.fields_of(layer_coefficients(setup, self.layers)),
+                None if answer.changed is None else answer.changed[:, k],
+                None if answer.finer is None else answer.finer[k],
+            )
             finished.append(
                 bounded_by_simnibs(table, build.settings.bound, poses, direct)
             )
@@ -68,5 +98,6 @@ def simnibs_work(build: HeadBuild, setups: list[TableSetup], head: Path) -> Simn
     build.report("sources and sensors", 0.0)
     layers = mode_layers(build.head, build.base, build.settings)
     held_out = [held_out_of(setup, build.settings.bound) for setup in setups]
-    job = job_arrays(setups, layers, head, held_out)
-    return SimnibsWork(build, setups, layers, held_out, job)
+    conductivities = build.settings.conductivities
+    job = job_arrays(setups, layers, head, held_out, conductivities)
+    return SimnibsWork(build, setups, layers, held_out, job, head)

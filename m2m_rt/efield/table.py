@@ -136,7 +136,8 @@ class Uncertainty:
     """Relative change that each tissue's conductivity was given, up and down."""
 
     conductivity_rel_error: dict[str, float]
-    """By tissue: the larger relative L2 change of E at the planned pose."""
+    """By tissue: the larger relative L2 change of E at the planned pose; none where it
+    was not estimated."""
 
     coil_rel_error: float
     """Relative difference of the coil's B from a measured coil's; NaN if not known."""
@@ -146,8 +147,12 @@ class Uncertainty:
 
     @property
     def conductivity_total(self) -> float:
-        """Root sum of squares over tissues: they are taken as independent."""
-        return math.hypot(*self.conductivity_rel_error.values())
+        """Root sum of squares over tissues: they are taken as independent.
+
+        NaN if nothing is known of any.
+        """
+        changes = self.conductivity_rel_error.values()
+        return math.hypot(*changes) if changes else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +197,10 @@ class EfieldTable:
     fem_rel_error: float | None = None
     """Median relative L2 error of the table's own finite elements against a refined
     reference; None if it has not been measured."""
+
+    fem_source: str | None = None
+    """How that was measured, or why it was not; None in tables made before it was
+    said."""
 
     uncertainty: Uncertainty | None = None
     """None if it has not been estimated."""

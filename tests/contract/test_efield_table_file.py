@@ -124,13 +124,13 @@ def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def set_version(file: h5py.File) -> None:
-    file.attrs["format_version"] = 3
+    file.attrs["format_version"] = 4
 
 
 def test_file_of_a_later_version_is_refused_naming_both(
     good: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"version 3, expected .* version 2"):
+    with pytest.raises(ConfigError, match=r"version 4, expected .* version 3"):
         read_table(edited(good, tmp_path, set_version))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from m2m_rt.adapters.msh_file import MshMesh
 from m2m_rt.adapters.msh_write import MshForm, write_msh
-from m2m_rt.adapters.table_file import write_table
+from m2m_rt.adapters.table_file import read_table, write_table
 from m2m_rt.app.cli import main
 from m2m_rt.app.table_path import DIRECT_FILE, TABLE_FILE
 from m2m_rt.app.table_simnibs import simnibs_work
@@ -40,16 +40,19 @@ from m2m_rt.fem.mesh import outer_boundary
 from m2m_rt.fem.mode_blocks import mode_fields
 from m2m_rt.fem.npz_file import Arrays
 from m2m_rt.fem.plan import plan_region
+from m2m_rt.fem.simnibs_errors import with_simnibs_errors
 from m2m_rt.fem.simnibs_job import (
     N_CHECKED,
     SimnibsAnswer,
     bounded_by_simnibs,
     held_out_of,
+    job_sha256,
     read_fields,
     write_job,
 )
 from m2m_rt.fem.surfaces import grid_around, signed_distance
 from m2m_rt.fem.tissues import Tissue
+from m2m_rt.fem.uncertainty import DEMO_COIL_ERROR, estimate_uncertainty
 from m2m_rt.units import F64
 from tests.support.fem_roi import roi_in_shell
 from tests.support.fem_shapes import layered_ball
@@ -215,6 +218,55 @@ def test_coil_that_is_more_than_dipoles_gets_a_table_without_a_bound(run: Run) -
     table, left = bounded_by_simnibs(bare, SMALL.bound, poses, NO_SOLVES[1])
     assert table.bound is None
     assert len(left.poses) == 0
+
+
+def test_table_says_what_conductivities_and_mesh_leave_open(run: Run) -> None:
+    found = run.table.uncertainty
+    assert found is not None
+    planned = run.setup.region.planned_head_from_coil
+    own = estimate_uncertainty(run.model, COIL, planned)
+    for name, change in own.conductivity_rel_error.items():
+        # The coil itself there, its layer of sources here: a per cent of the change,
+        # and of the field where two nearly equal ones are subtracted.
+        expected = pytest.approx(change, rel=0.03, abs=5e-4)
+        assert found.conductivity_rel_error[name] == expected
+    assert (found.coil_rel_error, found.coil_source) == DEMO_COIL_ERROR
+    assert run.table.fem_rel_error is not None
+    assert 0.02 < run.table.fem_rel_error < 0.3  # first order, edges of 9 mm
+    assert "half the edges" in str(run.table.fem_source)
+    read = read_table(run.folder / TABLE_FILE)
+    assert read.fem_source == run.table.fem_source
+    assert read.uncertainty == found
+
+
+def test_an_interrupted_run_goes_on_and_may_be_spared_the_errors(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(run.fields, allow_pickle=False) as file:
+        kept = {name: file[name] for name in file.files}
+    for name in ("changed_efield", "finer_efield", "coil0_efield"):
+        del kept[name]
+    short = run.job | {"coil0_head_from_coil": run.job["coil0_head_from_coil"][:2]}
+    kept["job_sha256"] = np.array(job_sha256(short))
+    np.savez(tmp_path / "fields.npz", **kept)
+    write_job(short, tmp_path / "job.npz")
+    done = run_script(
+        str(tmp_path / "job.npz"), str(tmp_path / "fields.npz"), "--table-only"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mode 1 of" not in done.stderr
+    answer = read_fields(tmp_path / "fields.npz", short)
+    np.testing.assert_array_equal(answer.efield, run.answer.efield)
+    assert len(answer.direct[0]) == 2
+    assert answer.changed is answer.finer is None
+    own = answer.fields_of(np.zeros((len(short["mode_am2"]), 3)))
+    bare = with_simnibs_errors(run.table, run.setup, own, None, None)
+    write_table(bare, tmp_path / TABLE_FILE)
+    assert main(["table", "info", str(tmp_path)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["fem_rel_error"] is None
+    assert "not measured" in said["fem_source"]
+    assert said["uncertainty"]["conductivity_rel_error"] is None
 
 
 def test_table_says_that_simnibs_solved_it(run: Run) -> None:
