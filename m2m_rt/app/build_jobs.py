@@ -30,6 +30,9 @@ class HeadJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     roi: str = MOTOR
     """motor, box, patch[:mm] or cortex."""
 
+    conductivities_s_per_m: dict[str, float] = {}
+    """By tissue (wm, gm, csf, skull, scalp), where it is not SimNIBS' value."""
+
     out: str | None = None
     """Folder for the tables, one in it for each coil if there are several."""
 
@@ -75,7 +78,7 @@ def _read(path: Path) -> JobFile:
     except msgspec.ValidationError as err:
         what, _, where = str(err).partition(" - at ")
         field = where.strip("`").removeprefix("$").lstrip(".")
-        expected = "[[head]] with head, target_mm, coils, roi, out"
+        expected = f"[[head]] with {', '.join(HeadJob.__struct_fields__)}"
         raise ConfigError(f"{path}: {field or 'top level'}", what, expected) from err
 
 
@@ -87,5 +90,9 @@ def _request(job: HeadJob, folder: Path, common: BuildRequest) -> BuildRequest:
         coils=tuple(c if c in NAMED_COILS else str(folder / c) for c in job.coils),
         roi=job.roi,
         target_mm=target_mm,
+        conductivities_s_per_m={
+            **common.conductivities_s_per_m,
+            **job.conductivities_s_per_m,
+        },
         out=None if job.out is None else folder / job.out,
     )

@@ -53,6 +53,14 @@ JobsOption = Annotated[
         help="Many heads, a [[head]] each; with --dask a head a worker.",
     ),
 ]
+ConductivityOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TISSUE=S/m",
+        help="wm, gm, csf, skull or scalp, where it is not SimNIBS' value; several "
+        "times for several.",
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -72,6 +80,7 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
     coil: CoilOption = None,
     roi: RoiOption = "motor",
     target: TargetOption = None,
+    conductivity: ConductivityOption = None,
     out: OutOption = None,
     cache: CacheOption = None,
     simnibs_job: Annotated[
@@ -92,7 +101,12 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
     """
     from m2m_rt.app.build_bars import build_progress
     from m2m_rt.app.table_build import plan_of, run_build
-    from m2m_rt.app.table_request import DEFAULT_COIL, BuildRequest, target_of
+    from m2m_rt.app.table_request import (
+        DEFAULT_COIL,
+        BuildRequest,
+        conductivities_of,
+        target_of,
+    )
     from m2m_rt.fem import default_cache_folder
 
     request = BuildRequest(
@@ -101,6 +115,7 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
         coils=tuple(coil or (DEFAULT_COIL,)),
         roi=roi,
         target_mm=target_of(target),
+        conductivities_s_per_m=conductivities_of(conductivity or ()),
         out=out,
         cache=cache or default_cache_folder(),
         simnibs_job=simnibs_job,

@@ -31,10 +31,16 @@ def model_of(
     table: "EfieldTable", mesh: "HeadMesh", report: Callable[[str, float], None]
 ) -> "HeadModel":
     """Return the factorised finite elements that a table was made with."""
-    from m2m_rt.fem import head_model
+    from m2m_rt.fem import DEFAULT_CONDUCTIVITIES, head_model
 
     report("assembly and factorisation", 0.0)
-    return head_model(mesh, table.roi.points_mm, order=table.provenance.element_order)
+    made = table.provenance
+    return head_model(
+        mesh,
+        table.roi.points_mm,
+        order=made.element_order,
+        conductivities=DEFAULT_CONDUCTIVITIES.with_values(made.conductivities_s_per_m),
+    )
 
 
 def mesh_of(

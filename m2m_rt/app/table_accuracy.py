@@ -119,7 +119,9 @@ def _truth_of(
     if request.with_reference:
         report("finer mesh", 0.0)
         centre_mm = table.region.planned_head_from_coil[:3, 3]
-        reference = reference_of(mesh, table.roi.points_mm, centre_mm)
+        reference = reference_of(
+            mesh, table.roi.points_mm, centre_mm, model.conductivities
+        )
     return _Truth(table.provenance.mesh_sha256, table.roi.points_mm, model, reference)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from m2m_rt.adapters.label_volume import read_labels
 from m2m_rt.adapters.table_file import read_table
-from m2m_rt.app.build_plan import PlannedStep, planned_steps
+from m2m_rt.app.build_plan import PlannedStep, planned_steps, planned_with_simnibs
 from m2m_rt.app.table_folder import write_folder
 from m2m_rt.app.table_path import DIRECT_FILE, MESH_FILE
 from m2m_rt.app.table_request import CORTEX, DEMO, MOTOR, BuildRequest
@@ -16,6 +16,7 @@ from m2m_rt.app.table_simnibs import simnibs_work
 from m2m_rt.efield import EfieldTable, RegionOfInterest
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
+    DEFAULT_CONDUCTIVITIES,
     DEMO_HEAD_SOURCES,
     CortexSettings,
     HeadBuild,
@@ -32,6 +33,7 @@ from m2m_rt.fem import (
     demo_coil,
     find_head_mesh,
     hand_knob_mm,
+    is_solved_by_simnibs,
     load_demo_head,
     mesh_sha256,
     named_coil,
@@ -65,7 +67,7 @@ def run_build(request: BuildRequest, report: Report) -> list[EfieldTable]:
         If the request cannot be met.
     """
     coils = [named_coil(name) for name in request.coils]
-    build = _head_build(request, report)
+    build = _head_build(_with_conductivities(request), report)
     setups = [setup_for_coil(build.head, coil) for coil in coils]
     if request.simnibs_job or request.from_simnibs:
         return _with_simnibs(request, build, setups)
@@ -89,6 +91,8 @@ def plan_of(request: BuildRequest) -> list[PlannedStep]:
         If a coil is not known.
     """
     names = [named_coil(coil).name for coil in request.coils]
+    if request.simnibs_job or request.from_simnibs:
+        return planned_with_simnibs(is_job=request.from_simnibs is None)
     is_like = request.like is not None
     tissues = None if is_like else _tissues_step(request.head)
     return planned_steps(names, tissues=tissues, is_adapted=is_like)
@@ -116,6 +120,14 @@ def roi_of(request: BuildRequest, mesh: HeadMesh) -> RegionOfInterest:
     raise ConfigError("--roi", repr(request.roi), "motor, box, patch[:mm] or cortex")
 
 
+def _with_conductivities(request: BuildRequest) -> BuildRequest:
+    """Return the request with its tissues' values among its settings."""
+    usual = request.settings.conductivities
+    conductivities = usual.with_values(request.conductivities_s_per_m)
+    settings = replace(request.settings, conductivities=conductivities)
+    return replace(request, settings=settings)
+
+
 def _head_build(request: BuildRequest, report: Report) -> HeadBuild:
     """Return the head's part: mesh, target and region, whatever the coils."""
     with_simnibs = request.simnibs_job or request.from_simnibs
@@ -136,6 +148,8 @@ def _head_build(request: BuildRequest, report: Report) -> HeadBuild:
 def _like(request: BuildRequest, path: Path, report: Report) -> HeadBuild:
     """Return the head of a table that lies beside its mesh, perhaps another region."""
     table = read_table(path)
+    if is_solved_by_simnibs(table):
+        raise ConfigError("--like", f"{path}, solved by SimNIBS", "one solved here")
     mesh = read_mesh(path.parent / MESH_FILE)
     found, expected = mesh_sha256(mesh), table.provenance.mesh_sha256
     if found != expected:
@@ -148,7 +162,13 @@ def _like(request: BuildRequest, path: Path, report: Report) -> HeadBuild:
     if request.roi == CORTEX:
         wide = replace(setup.region, max_offset_mm=CORTEX_OFFSET_MM)
         setup = replace(setup, region=wide)
-    settings = replace(request.settings, element_order=table.provenance.element_order)
+    made = table.provenance
+    of_table = DEFAULT_CONDUCTIVITIES.with_values(made.conductivities_s_per_m)
+    settings = replace(
+        request.settings,
+        element_order=made.element_order,
+        conductivities=of_table.with_values(request.conductivities_s_per_m),
+    )
     return HeadBuild(setup, mesh, settings, report, is_adapted=True)
 
 

@@ -1,5 +1,7 @@
 """What `m2m table build` is asked for, and where its tables go."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +44,9 @@ class BuildRequest:
     from_simnibs: Path | None = None
     max_memory_gb: float | None = None
     dask: str | None = None
+    conductivities_s_per_m: dict[str, float] = field(default_factory=dict)
+    """By tissue, of those that are to be others than the head's usual ones."""
+
     settings: BuildSettings = field(default_factory=BuildSettings)
 
     def __post_init__(self) -> None:
@@ -70,6 +75,28 @@ class BuildRequest:
         region = "" if self.roi == MOTOR else self.roi.replace(":", "")
         own = "" if stem == DEFAULT_COIL else stem
         return tables_folder() / "-".join(filter(None, (head, region, own)))
+
+
+def conductivities_of(texts: Sequence[str]) -> dict[str, float]:
+    """Return S/m by tissue of `tissue=value` texts; tissues are checked later.
+
+    Raises
+    ------
+    ConfigError
+        If a text is none, or names a tissue again.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if math.isnan(number) or name in found:
+            expected = "tissue=S/m, each tissue once"
+            raise ConfigError("--conductivity", repr(text), expected)
+        found[name] = number
+    return found
 
 
 def target_of(text: str | None) -> F64 | None:

@@ -12,7 +12,6 @@ from m2m_rt.fem.build import (
     BuildSettings,
     BuiltTable,
     TableSetup,
-    code_sha256,
     mode_layers,
     table_of_modes,
     tabulate,
@@ -32,6 +31,7 @@ from m2m_rt.fem.check import (
     held_out_poses,
     rel_l2,
 )
+from m2m_rt.fem.code_hash import code_sha256
 from m2m_rt.fem.coil_from_file import coil_from_file
 from m2m_rt.fem.coil_registry import NAMED_COILS, coil_of_table, named_coil
 from m2m_rt.fem.coil_shapes import double_cone_coil, round_coil
@@ -44,6 +44,7 @@ from m2m_rt.fem.coils import (
     didt_b,
     sample_b,
 )
+from m2m_rt.fem.conductivity import DEFAULT_CONDUCTIVITIES, Conductivities
 from m2m_rt.fem.dask_blocks import dask_client
 from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
 from m2m_rt.fem.direct_file import DirectSolves, read_direct, write_direct
@@ -112,7 +113,6 @@ from m2m_rt.fem.sources import coil_edge_integrals, unit_edge_integrals
 from m2m_rt.fem.sphere import SPHERE_CELLS, SphereError, convergence_rate, sphere_errors
 from m2m_rt.fem.staged import HeadBuild, build_for_coils, build_from_setup
 from m2m_rt.fem.tissues import (
-    CONDUCTIVITIES_S_PER_M,
     Occupancies,
     Tissue,
     VoxelGrid,
@@ -123,7 +123,7 @@ from m2m_rt.fem.uncertainty import estimate_uncertainty
 from m2m_rt.fem.work_folder import inputs_sha256
 
 __all__ = [
-    "CONDUCTIVITIES_S_PER_M",
+    "DEFAULT_CONDUCTIVITIES",
     "DEMO_HEAD_NAME",
     "DEMO_HEAD_SOURCES",
     "FOCUS_POINTS",
@@ -135,6 +135,7 @@ __all__ = [
     "BuildSettings",
     "BuiltTable",
     "CoilDipoles",
+    "Conductivities",
     "CortexSettings",
     "DirectSolves",
     "FieldAtRoi",

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import spatial
 
+from m2m_rt.fem.conductivity import DEFAULT_CONDUCTIVITIES, Conductivities
 from m2m_rt.fem.elements import LinearElements
 from m2m_rt.fem.hybrid import HybridElements, hybrid_elements
 from m2m_rt.fem.mesh import HeadMesh, in_space_order
 from m2m_rt.fem.numbering import numbered_faces
 from m2m_rt.fem.refine import near_points, refine
 from m2m_rt.fem.solve import make_solver
-from m2m_rt.fem.tissues import conductivities
 from m2m_rt.units import F64, I64, Bools
 
 ZONE_MM = 12.0
@@ -36,6 +36,9 @@ class AdaptSettings:
     influence_mm: float = 2.0
     """An error this far from the nearest ROI point counts half in its field; farther
     away its part falls with the third power, as a dipole's field does."""
+
+    conductivities: Conductivities = DEFAULT_CONDUCTIVITIES
+    """Those that the field is solved with."""
 
 
 EdgeIntegrals = Callable[[F64, I64], F64]
@@ -58,7 +61,7 @@ def adapted_mesh(
     for step, n_marked in enumerate(settings.tets_a_step):
         elements = zone_elements(mesh, roi_points_mm)
         edge_integrals = integrals(elements.nodes_mm, elements.edges)
-        sigma = conductivities(mesh.tissue)
+        sigma = settings.conductivities.of(mesh.tissue)
         solver = make_solver(elements.stiffness(sigma))
         potential = solver.solve(elements.load(sigma) @ edge_integrals)
         away_mm, _ = spatial.cKDTree(roi_points_mm).query(_centroids(mesh))

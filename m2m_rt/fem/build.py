@@ -1,9 +1,7 @@
 """Builds the E-field table of one head and one coil, from modes to basis."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 
 import numpy as np
 
@@ -19,12 +17,14 @@ from m2m_rt.efield import (
 )
 from m2m_rt.fem.blocks import Blocks
 from m2m_rt.fem.bound import BoundSettings
+from m2m_rt.fem.code_hash import code_sha256
 from m2m_rt.fem.coils import (
     CoilDipoles,
     coil_sha256,
     didt_b,
     sample_b,
 )
+from m2m_rt.fem.conductivity import DEFAULT_CONDUCTIVITIES, Conductivities
 from m2m_rt.fem.direct import HeadModel
 from m2m_rt.fem.mesh import HeadMesh, MesherSettings, mesh_sha256
 from m2m_rt.fem.mode_blocks import mode_fields
@@ -40,7 +40,6 @@ from m2m_rt.fem.modes import (
 from m2m_rt.fem.reference import ReferenceSettings
 from m2m_rt.fem.region_settings import RegionSettings
 from m2m_rt.fem.roi import RoiSettings
-from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M
 from m2m_rt.fem.work_folder import Arrays, WorkFolder, kept
 from m2m_rt.geometry import inverse, transform_points
 from m2m_rt.units import F64
@@ -66,6 +65,7 @@ class BuildSettings:
     """1 = linear; 2 = second order near the ROI, on a mesh refined there."""
 
     reference: ReferenceSettings = field(default_factory=ReferenceSettings)
+    conductivities: Conductivities = DEFAULT_CONDUCTIVITIES
     seed: int = 1
     """Of the training poses."""
 
@@ -224,16 +224,6 @@ def table_of_modes(
     )
 
 
-def code_sha256() -> str:
-    """Return the hash of this package's source, which decides a table's numbers."""
-    digest = hashlib.sha256()
-    sources = [f for f in files("m2m_rt.fem").iterdir() if f.name.endswith(".py")]
-    for source in sorted(sources, key=lambda f: f.name):
-        digest.update(source.name.encode())
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
 def _training_poses(setup: TableSetup, settings: BuildSettings) -> F64:
     guard = RegionGuard(setup.region, setup.coil.winding_mm)
     rng = np.random.default_rng(settings.seed)
@@ -279,10 +269,7 @@ def _provenance(setup: TableSetup, model: HeadModel) -> Provenance:
         coil_sha256=coil_sha256(setup.coil),
         code_sha256=code_sha256(),
         element_order=model.elements.order,
-        conductivities_s_per_m={
-            tissue.name.lower(): value
-            for tissue, value in CONDUCTIVITIES_S_PER_M.items()
-        },
+        conductivities_s_per_m=model.conductivities.by_name(),
         made_from=setup.made_from,
     )
 

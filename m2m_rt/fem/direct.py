@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from scipy import sparse
 
 from m2m_rt.fem.adaptive import zone_elements
 from m2m_rt.fem.coils import CoilDipoles
+from m2m_rt.fem.conductivity import DEFAULT_CONDUCTIVITIES, Conductivities
 from m2m_rt.fem.elements import FiniteElements, elements_of_order
 from m2m_rt.fem.mesh import HeadMesh
 from m2m_rt.fem.recover import FieldAtRoi, field_at_roi
 from m2m_rt.fem.solve import PotentialSolver, make_solver
-from m2m_rt.fem.sources import coil_edge_integrals
-from m2m_rt.fem.tissues import conductivities
+from m2m_rt.fem.sources import pose_edge_integrals
 from m2m_rt.units import F64
 
 SECOND_ORDER = 2
@@ -29,6 +28,7 @@ class HeadModel:
 
     solver: PotentialSolver
     at_roi: FieldAtRoi
+    conductivities: Conductivities = DEFAULT_CONDUCTIVITIES
 
     def solve_loads(self, loads: F64) -> F64:
         """Return the potential's part of E (3 · n_roi, k) of loads (n_unknowns, k)."""
@@ -42,7 +42,12 @@ class HeadModel:
 
 
 def head_model(
-    mesh: HeadMesh, roi_points_mm: F64, *, order: int = 1, solver: str = "auto"
+    mesh: HeadMesh,
+    roi_points_mm: F64,
+    *,
+    order: int = 1,
+    solver: str = "auto",
+    conductivities: Conductivities = DEFAULT_CONDUCTIVITIES,
 ) -> HeadModel:
     """Assemble and factorise; takes a minute on a head mesh.
 
@@ -52,13 +57,14 @@ def head_model(
         1: linear everywhere. 2: second order near the ROI, linear elsewhere.
     """
     elements = _elements(order, mesh, roi_points_mm)
-    conductivity = conductivities(mesh.tissue)
+    sigma = conductivities.of(mesh.tissue)
     return HeadModel(
         mesh=mesh,
         elements=elements,
-        load=elements.load(conductivity),
-        solver=make_solver(elements.stiffness(conductivity), solver),
+        load=elements.load(sigma),
+        solver=make_solver(elements.stiffness(sigma), solver),
         at_roi=field_at_roi(mesh, elements, roi_points_mm),
+        conductivities=conductivities,
     )
 
 
@@ -67,13 +73,10 @@ def direct_fields(model: HeadModel, coil: CoilDipoles, poses: F64) -> F64:
 
     The right-hand side comes from the coil's own dipoles, not from a table's sources.
     """
-    integrals = [
-        coil_edge_integrals(
-            coil, pose, nodes_mm=model.mesh.nodes_mm, edges=model.elements.edges
-        )
-        for pose in poses
-    ]
-    fields = model.field(np.column_stack(integrals))  # (3 · n_roi, n)
+    integrals = pose_edge_integrals(
+        coil, poses, nodes_mm=model.mesh.nodes_mm, edges=model.elements.edges
+    )
+    fields = model.field(integrals)  # (3 · n_roi, n)
     return fields.T.reshape(len(poses), -1, 3)
 
 

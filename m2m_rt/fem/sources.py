@@ -36,6 +36,17 @@ def coil_edge_integrals(
     return total
 
 
+def pose_edge_integrals(
+    coil: CoilDipoles, poses: F64, *, nodes_mm: F64, edges: I64
+) -> F64:
+    """Return the same (n_edges, n) for each of poses (n, 4, 4)."""
+    each = [
+        coil_edge_integrals(coil, pose, nodes_mm=nodes_mm, edges=edges)
+        for pose in poses
+    ]
+    return np.column_stack(each)
+
+
 def unit_edge_integrals(ends_mm: F64, positions_mm: F64, moments_am2: F64) -> F64:
     """Return line integrals (n_edges, n_dipoles) of each dipole by itself.
 

@@ -7,11 +7,12 @@ from itertools import permutations
 import numpy as np
 
 from m2m_rt.fem.coils import SCALE_A, CoilDipoles, demo_coil
+from m2m_rt.fem.conductivity import DEFAULT_CONDUCTIVITIES
 from m2m_rt.fem.hybrid import hybrid_elements
 from m2m_rt.fem.mesh import HeadMesh
 from m2m_rt.fem.solve import make_solver
-from m2m_rt.fem.sources import coil_edge_integrals
-from m2m_rt.fem.tissues import Tissue, conductivities
+from m2m_rt.fem.sources import pose_edge_integrals
+from m2m_rt.fem.tissues import Tissue
 from m2m_rt.geometry import transform_points
 from m2m_rt.units import F64, I64
 
@@ -65,14 +66,9 @@ def sphere_errors(
     errors = []
     for k, order in enumerate(orders):
         elements = hybrid_elements(mesh, (order == 2) & (from_pole_mm < ZONE_MM))
-        sigma = conductivities(mesh.tissue)
-        integrals = np.column_stack(
-            [
-                coil_edge_integrals(
-                    coil, pose, nodes_mm=mesh.nodes_mm, edges=elements.edges
-                )
-                for pose in poses
-            ]
+        sigma = DEFAULT_CONDUCTIVITIES.of(mesh.tissue)
+        integrals = pose_edge_integrals(
+            coil, poses, nodes_mm=mesh.nodes_mm, edges=elements.edges
         )
         solver = make_solver(elements.stiffness(sigma))
         potential = solver.solve(elements.load(sigma) @ integrals)

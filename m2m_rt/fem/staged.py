@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from m2m_rt.efield import EfieldTable
+from m2m_rt.fem.adaptive import AdaptSettings
 from m2m_rt.fem.blocks import Blocks
 from m2m_rt.fem.bound import bounded_by_blocks
 from m2m_rt.fem.build import (
@@ -23,13 +24,13 @@ from m2m_rt.fem.build import (
 )
 from m2m_rt.fem.cache import kept_mesh
 from m2m_rt.fem.check import held_out_poses
-from m2m_rt.fem.coils import demo_coil
 from m2m_rt.fem.direct import HeadModel, direct_fields, head_model
-from m2m_rt.fem.focus import in_focus
 from m2m_rt.fem.means import BuildMeans, OpenMeans, problem_size
 from m2m_rt.fem.memory import blocks_within, stated_gb
-from m2m_rt.fem.mesh import HeadMesh
+from m2m_rt.fem.mesh import HeadMesh, mesh_sha256
 from m2m_rt.fem.reference import (
+    NOT_COMPARED,
+    REFERENCE_SOURCE,
     Reference,
     fem_error,
     reference_errors,
@@ -37,8 +38,7 @@ from m2m_rt.fem.reference import (
 )
 from m2m_rt.fem.region_mesh import region_mesh
 from m2m_rt.fem.uncertainty import (
-    DEMO_COIL_ERROR,
-    UNKNOWN_COIL_ERROR,
+    coil_error_of,
     conductivity_errors,
     uncertainty_of,
 )
@@ -88,6 +88,20 @@ class HeadBuild:
         """Of the elements."""
         return self.settings.element_order
 
+    @property
+    def inputs(self) -> tuple[object, ...]:
+        """All that the head's part of the work follows from."""
+        return self.head, mesh_sha256(self.base), self.settings, self.is_adapted
+
+    def model(self, mesh: HeadMesh, order: int) -> HeadModel:
+        """Return the factorised elements on a mesh of this head."""
+        return head_model(
+            mesh,
+            self.head.roi.points_mm,
+            order=order,
+            conductivities=self.settings.conductivities,
+        )
+
     def mesh(self, work: WorkFolder) -> HeadMesh:
         """Return the mesh to solve on."""
         if self.order == 1 or self.is_adapted:
@@ -96,13 +110,10 @@ class HeadBuild:
 
     def _adapted(self) -> HeadMesh:
         self.report("finer mesh", 0.0)
-        points_mm = self.head.roi.points_mm
-        centre_mm = self.head.region.planned_head_from_coil[:3, 3]
         return region_mesh(
             self.base,
-            points_mm[in_focus(points_mm, centre_mm)],
-            self.head.coil,
-            self.head.region,
+            self.head,
+            AdaptSettings(conductivities=self.settings.conductivities),
             lambda part: self.report("finer mesh", part),
         )
 
@@ -121,12 +132,14 @@ def build_for_coils(
     head, settings = build.head, build.settings
     # The adapted mesh is larger still: refuse before it is made if the base is too big.
     blocks_within(means.max_memory_gb, problem_size(head, build.base, settings))
-    with means.opened(head, build.base, settings) as opened:
+    with means.opened(*build.inputs) as opened:
         mesh = build.mesh(opened.work)
         stages = [_coil_stages(build, setup, opened, len(coils)) for setup in coils]
         tables = _bounded_tables(build, mesh, stages, opened, means.max_memory_gb)
         if build.order > 1:
             tables = _with_fem_errors(build, mesh, stages, tables)
+        else:
+            tables = [replace(table, fem_source=NOT_COMPARED) for table in tables]
         tables = _with_uncertainty(build, stages, tables)
         kept_work = None if means.cache is None else opened.work
     return [BuiltTable(table, mesh, kept_work) for table in tables]
@@ -143,7 +156,7 @@ def _bounded_tables(
     size = problem_size(build.head, mesh, build.settings)
     sizes = blocks_within(max_memory_gb, size)
     build.report(f"assembly (up to {stated_gb(size, sizes):.1f} GB)", 0.0)
-    model = head_model(mesh, build.head.roi.points_mm, order=build.order)
+    model = build.model(mesh, build.order)
     blocks = opened.blocks(model, build.head, sizes)
     solved = solve_modes(build.head, model, build.settings, build.report, blocks)
     tables = [each.bounded_table(solved, blocks) for each in stages]
@@ -223,13 +236,19 @@ def _with_fem_errors(
     if any(missing):
         stages[missing.index(True)].report("reference", 0.0)
         centre_mm = build.head.region.planned_head_from_coil[:3, 3]
-        reference = reference_of(mesh, build.head.roi.points_mm, centre_mm)
+        reference = reference_of(
+            mesh, build.head.roi.points_mm, centre_mm, build.settings.conductivities
+        )
         for each, table, is_missing in zip(stages, tables, missing, strict=True):
             if is_missing:
                 each.report("reference", 0.0)
                 each.work.write("reference", each.fem_error(table, reference))
     return [
-        replace(table, fem_rel_error=float(each.work.view("reference")))
+        replace(
+            table,
+            fem_rel_error=float(each.work.view("reference")),
+            fem_source=REFERENCE_SOURCE,
+        )
         for each, table in zip(stages, tables, strict=True)
     ]
 
@@ -241,9 +260,8 @@ def _with_uncertainty(
     missing = [s for s in stages if s.work.read("conductivities") is None]
     if missing:
         build.report("conductivities", 0.0)
-        points_mm = build.head.roi.points_mm
         errors = conductivity_errors(
-            head_model(build.base, points_mm),
+            build.model(build.base, 1),
             [(s.setup.coil, s.setup.region.planned_head_from_coil) for s in missing],
             lambda part: build.report("conductivities", part),
         )
@@ -253,13 +271,8 @@ def _with_uncertainty(
         replace(
             table,
             uncertainty=uncertainty_of(
-                each.work.view("conductivities"), _coil_error(each.setup)
+                each.work.view("conductivities"), coil_error_of(each.setup.coil)
             ),
         )
         for each, table in zip(stages, tables, strict=True)
     ]
-
-
-def _coil_error(setup: TableSetup) -> tuple[float, str]:
-    is_demo = setup.coil.name == demo_coil().name
-    return DEMO_COIL_ERROR if is_demo else UNKNOWN_COIL_ERROR

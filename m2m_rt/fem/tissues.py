@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from m2m_rt.fem.head import HeadSurfaces, Surface
-from m2m_rt.units import F32, F64, I64, Bools
+from m2m_rt.units import F32, F64, Bools
 
 
 class Tissue(IntEnum):
@@ -18,16 +18,6 @@ class Tissue(IntEnum):
     CSF = 3
     SKULL = 4
     SCALP = 5
-
-
-CONDUCTIVITIES_S_PER_M = {
-    Tissue.WM: 0.126,
-    Tissue.GM: 0.275,
-    Tissue.CSF: 1.654,
-    Tissue.SKULL: 0.010,
-    Tissue.SCALP: 0.465,
-}
-"""SimNIBS's defaults (Thielscher, Antunes & Saturnino 2015); isotropic."""
 
 
 SKULL_THICKNESS_MM = 6.0
@@ -68,15 +58,6 @@ class Occupancies:
             inside = ndimage.map_coordinates(self.inside[tissue], index, order=1) > 0.5
             labels[inside] = tissue
         return labels
-
-
-def conductivities(tissue: I64) -> F64:
-    """Return the conductivity (n,), S/m, of tissue numbers (n,)."""
-    by_number = np.zeros(max(CONDUCTIVITIES_S_PER_M) + 1)
-    for number, value in CONDUCTIVITIES_S_PER_M.items():
-        by_number[number] = value
-    found: F64 = by_number[tissue]
-    return found
 
 
 def occupancies(head: HeadSurfaces) -> Occupancies:

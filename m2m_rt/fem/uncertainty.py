@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from m2m_rt.efield import Uncertainty
-from m2m_rt.fem.coils import CoilDipoles
+from m2m_rt.fem.coils import DEMO_COIL_NAME, CoilDipoles
 from m2m_rt.fem.direct import HeadModel
 from m2m_rt.fem.solve import make_solver
 from m2m_rt.fem.sources import coil_edge_integrals
-from m2m_rt.fem.tissues import CONDUCTIVITIES_S_PER_M, Tissue
+from m2m_rt.fem.tissues import Tissue
 from m2m_rt.units import F64
 
 CONDUCTIVITY_CHANGE = 0.25
@@ -68,42 +68,48 @@ def conductivity_errors(
     )
     reference = model.field(integrals)  # (3 · n_roi, n_coils)
     size = np.linalg.norm(reference, axis=0)
-    errors = np.zeros((len(coils), len(CONDUCTIVITIES_S_PER_M)))
-    cases = list(_cases())
+    errors = np.zeros((len(coils), len(Tissue)))
+    cases = list(conductivity_cases())
     for k, (tissue, factor) in enumerate(cases):
         away = _changed(model, tissue, factor).field(integrals) - reference
-        column = list(CONDUCTIVITIES_S_PER_M).index(tissue)
+        column = list(Tissue).index(tissue)
         change = np.linalg.norm(away, axis=0) / size
         errors[:, column] = np.maximum(errors[:, column], change)
         progress((k + 1) / len(cases))
     return errors
 
 
-def uncertainty_of(changes: F64, coil_error: tuple[float, str]) -> Uncertainty:
-    """Return the uncertainty of changes by tissue and a coil's error."""
-    names = [tissue.name.lower() for tissue in CONDUCTIVITIES_S_PER_M]
+def coil_error_of(coil: CoilDipoles) -> tuple[float, str]:
+    """Return what is known of a coil model's error, and where it is from."""
+    return DEMO_COIL_ERROR if coil.name == DEMO_COIL_NAME else UNKNOWN_COIL_ERROR
+
+
+def uncertainty_of(changes: F64 | None, coil_error: tuple[float, str]) -> Uncertainty:
+    """Return an uncertainty of changes by tissue, None if unknown, and a coil's."""
+    names = [tissue.name.lower() for tissue in Tissue]
+    known = {} if changes is None else dict(zip(names, changes.tolist(), strict=True))
     return Uncertainty(
         conductivity_change=CONDUCTIVITY_CHANGE,
-        conductivity_rel_error=dict(zip(names, changes.tolist(), strict=True)),
+        conductivity_rel_error=known,
         coil_rel_error=coil_error[0],
         coil_source=coil_error[1],
     )
 
 
-def _cases() -> Iterator[tuple[Tissue, float]]:
-    for tissue in CONDUCTIVITIES_S_PER_M:
+def conductivity_cases() -> Iterator[tuple[Tissue, float]]:
+    """Yield what is changed, one tissue at a time, and by what factor."""
+    for tissue in Tissue:
         yield tissue, 1.0 + CONDUCTIVITY_CHANGE
         yield tissue, 1.0 - CONDUCTIVITY_CHANGE
 
 
 def _changed(model: HeadModel, tissue: Tissue, factor: float) -> HeadModel:
     """Return the model with one tissue's conductivity multiplied, factorised anew."""
-    by_number = np.zeros(max(CONDUCTIVITIES_S_PER_M) + 1)
-    for each, value in CONDUCTIVITIES_S_PER_M.items():
-        by_number[each] = value * (factor if each == tissue else 1.0)
-    conductivity = by_number[model.mesh.tissue]
+    conductivities = model.conductivities.changed(tissue, factor)
+    sigma = conductivities.of(model.mesh.tissue)
     return replace(
         model,
-        load=model.elements.load(conductivity),
-        solver=make_solver(model.elements.stiffness(conductivity)),
+        load=model.elements.load(sigma),
+        solver=make_solver(model.elements.stiffness(sigma)),
+        conductivities=conductivities,
     )

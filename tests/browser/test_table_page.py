@@ -1,6 +1,5 @@
 """The page of `m2m table show --interactive` in a real browser."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,8 @@ TURNED_AND_ZOOMED = """
   const painted = () => new Promise(done => setTimeout(done, 100));
   const look = async () => {
     await painted();
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
     let covered = 0, coloured = 0, sum = 0;
     for (let k = 0; k < data.length; k += 4) {
       if (!data[k + 3]) continue;
@@ -37,8 +37,9 @@ TURNED_AND_ZOOMED = """
   canvas.dispatchEvent(new MouseEvent("dblclick")); seen.again = await look();
   canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -400, cancelable: true }));
   seen.near = await look();
-  return { ...seen, size: [canvas.width, canvas.height], wanted: [innerWidth, innerHeight],
-           loaded: performance.getEntriesByType("resource").length };
+  const size = [canvas.width, canvas.height], wanted = [innerWidth, innerHeight];
+  const loaded = performance.getEntriesByType("resource").length;
+  return { ...seen, size, wanted, loaded };
 """
 
 

@@ -13,9 +13,10 @@ from m2m_rt.app.cli import main
 from m2m_rt.app.table_build import roi_of
 from m2m_rt.app.table_folder import write_folder
 from m2m_rt.app.table_path import TABLE_FILE
-from m2m_rt.app.table_request import BuildRequest, target_of
+from m2m_rt.app.table_request import BuildRequest, conductivities_of, target_of
 from m2m_rt.errors import ConfigError
 from m2m_rt.fem import (
+    DEFAULT_CONDUCTIVITIES,
     HeadMesh,
     coil_of_table,
     coil_sha256,
@@ -113,6 +114,42 @@ def test_a_region_that_nobody_knows_is_one_readable_line(
 ) -> None:
     with pytest.raises(ConfigError, match="--roi"):
         roi_of(request_for(subject, roi=roi), mesh)
+
+
+def test_conductivities_of_a_request_reach_the_job(
+    subject: Path, tmp_path: Path
+) -> None:
+    job = tmp_path / "job.npz"
+    options = ["--head", str(subject), "--coil", "round", f"--target={TARGET}"]
+    options += ["--conductivity", "skull=0.02", "--conductivity", "gm=0.3"]
+    assert main(["table", "build", *options, "--simnibs-job", str(job)]) == 0
+    with np.load(job, allow_pickle=False) as file:
+        found = dict(zip(file["tags"], file["conductivity_s_per_m"], strict=True))
+    # SimNIBS keeps compact and spongy bone apart: both twice as good conductors.
+    assert (found[2], found[4], found[7]) == pytest.approx((0.3, 0.02, 0.016))
+    assert (found[1], found[8]) == pytest.approx((0.126, 0.05))
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["skull"], "tissue=S/m"),
+        (["skull=low"], "tissue=S/m"),
+        (["skull=0.01", "skull=0.02"], "each tissue once"),
+        (["bone=0.01"], "'bone'"),
+        (["skull=8"], None),
+        (["skull=8000"], "0.00001 to 20|1e-05 to 20"),
+    ],
+)
+def test_conductivities_that_no_tissue_has_are_refused(
+    texts: list[str], said: str | None
+) -> None:
+    usual = DEFAULT_CONDUCTIVITIES
+    if said is None:
+        assert usual.with_values(conductivities_of(texts)).skull == 8.0
+        return
+    with pytest.raises(ConfigError, match=said):
+        usual.with_values(conductivities_of(texts))
 
 
 @pytest.mark.parametrize("text", ["1,2", "a,b,c", "1,2,nan", "1,2,9999", ""])

@@ -16,12 +16,12 @@ from m2m_rt.fem import (
     volumes_mm3,
 )
 from m2m_rt.fem.adaptive import AdaptSettings, adapted_mesh, zone_elements
+from m2m_rt.fem.conductivity import DEFAULT_CONDUCTIVITIES
 from m2m_rt.fem.hybrid import HybridElements, hybrid_elements
 from m2m_rt.fem.mesh import boundary_triangles
 from m2m_rt.fem.reference import reference_errors, reference_of
 from m2m_rt.fem.refine import near_points, refine
 from m2m_rt.fem.sphere import convergence_rate, exact_field, layered_ball, sphere_errors
-from m2m_rt.fem.tissues import conductivities
 from m2m_rt.fem.twolevel import TwoLevelSolver
 from m2m_rt.units import F64, I64
 
@@ -77,7 +77,7 @@ def test_a_quadratic_potentials_field_is_exact() -> None:
 def test_a_gauge_changes_no_field() -> None:
     mesh = layered_ball(9)
     elements = everywhere(mesh)
-    sigma = conductivities(mesh.tissue)
+    sigma = DEFAULT_CONDUCTIVITIES.of(mesh.tissue)
     solver = PardisoSolver(elements.stiffness(sigma))
     gauge = mesh.nodes_mm[:, 0] ** 2 * mesh.nodes_mm[:, 1]
     integrals = gauge[elements.edges[:, 1]] - gauge[elements.edges[:, 0]]
@@ -91,7 +91,7 @@ def test_a_gauge_changes_no_field() -> None:
 
 def test_stiffness_without_a_zone_is_the_linear_one() -> None:
     mesh = layered_ball(9)
-    sigma = conductivities(mesh.tissue)
+    sigma = DEFAULT_CONDUCTIVITIES.of(mesh.tissue)
     none = hybrid_elements(mesh, np.zeros(len(mesh.tetrahedra), dtype=bool))
     linear = linear_elements(mesh).stiffness(sigma)
     assert abs(none.stiffness(sigma) - linear).max() == 0.0
@@ -121,7 +121,7 @@ def test_marked_tetrahedra_become_eight() -> None:
 def test_two_level_and_direct_solvers_agree() -> None:
     mesh = layered_ball(9)
     elements = everywhere(mesh)
-    sigma = conductivities(mesh.tissue)
+    sigma = DEFAULT_CONDUCTIVITIES.of(mesh.tissue)
     stiffness = elements.stiffness(sigma)
     integrals = coil_edge_integrals(
         COIL, POSE, nodes_mm=mesh.nodes_mm, edges=elements.edges
