@@ -24,15 +24,16 @@ from m2m_rt.learning import (
     StopRule,
     best_candidate,
     fit_sources,
+    foresee,
     integrated_variance_reduction,
     map_surfaces,
     most_telling_pulse,
     muscle_map,
-    response_map,
+    response_map_of,
+    session_layer,
     stop_reason,
     within_limits,
 )
-from m2m_rt.nodes import look_up
 from m2m_rt.units import F32, F64
 
 RADIUS_MM = 20.0
@@ -102,7 +103,7 @@ class SessionMap:
     session: LearntSession
     grid: PoseGrid
     answers: ResponseMap
-    """At the map's intensity, one row a pose of the grid."""
+    """At the map's intensity, one row a pose of the grid: as predictd believes now."""
 
     muscles: tuple[MappedMuscle, ...]
     next_for_maps: Stimulus | None
@@ -130,7 +131,7 @@ def map_session(
         spacing_mm=SPACING_MM,
         yaws_deg=YAWS_DEG,
     )
-    fields = look_up(session.lookup, grid.head_from_coil)
+    fields = session.fields(grid.head_from_coil)
     features = fields.features(session.predictor, request.intensity_pct_rmt)
     sites = MapSites(
         centre_mm=grid.centre_mm,
@@ -152,7 +153,7 @@ def map_session(
     return SessionMap(
         session=session,
         grid=grid,
-        answers=response_map(session.posterior, features),
+        answers=response_map_of(foresee(session.belief, features)),
         muscles=tuple(mapped),
         next_for_maps=_next_for_maps(session, request, stimuli, wanted),
         aimed=_aimed_pose(session, request, stimuli),
@@ -179,11 +180,10 @@ def _next_for_maps(
     """Return what lowers the variance of the asked muscles' maps most."""
     if not len(stimuli.levels):
         return None
+    layer = session_layer(session.belief)
     weights = np.array([float(name in request.muscles) for name in session.muscles])
     lowered = [
-        integrated_variance_reduction(
-            session.posterior, features, wanted, muscle_weights=weights
-        )
+        integrated_variance_reduction(layer, features, wanted, muscle_weights=weights)
         for features in stimuli.features
     ]
     return stimuli.at(int(np.argmax(np.concatenate(lowered))))
@@ -203,7 +203,7 @@ def _map_muscle(
     rng = np.random.default_rng((request.seed, column))
     sources = _sources(session, column, request.settings)
     surfaces = map_surfaces(
-        session.posterior,
+        session.belief,
         features[sites.is_planned_yaw],
         column,
         settings=request.settings,
@@ -243,7 +243,7 @@ def _sources(
     strength = np.linalg.norm(planned, axis=1, keepdims=True)
     return fit_sources(
         session.trials.relative_efield[valid].transpose(1, 0, 2),
-        session.trials.log10_uv[valid, column],
+        session.answers(column)[valid],
         towards=(planned / strength).astype(np.float64),
         settings=settings.sources,
     )
@@ -257,7 +257,10 @@ def _aimed_pose(
     if request.aim is None or not len(levels):
         return None
     answers = _stacked(
-        [response_map(session.posterior, features) for features in stimuli.features]
+        [
+            response_map_of(foresee(session.belief, features))
+            for features in stimuli.features
+        ]
     )
     rmt_pct_mso = session.config.protocol.rmt_pct_mso
     candidates = Candidates(

@@ -105,6 +105,7 @@ from m2m_rt.learning.session import (
     first_learnt,
     learn_again,
     learn_trial,
+    muscle_answers,
     shift_at,
     with_change,
 )
@@ -219,6 +220,7 @@ __all__ = [
     "mean_of_pulses",
     "most_telling_pulse",
     "moved_pose",
+    "muscle_answers",
     "muscle_map",
     "novelty",
     "one_pulse_later",

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from m2m_rt.learning.last_layer import Posterior
+from m2m_rt.learning.adaptive import Belief, reach_of, session_layer
 from m2m_rt.learning.map_summary import (
     COVERAGE,
     Interval,
@@ -132,22 +132,26 @@ def muscle_map(
 
 
 def map_surfaces(
-    posterior: Posterior,
+    belief: Belief,
     features: F32,
     muscle: int,
     *,
     settings: MapSettings,
     rng: np.random.Generator,
 ) -> Surfaces:
-    """Return the last layer's equally likely surfaces at features (n, n_features)."""
+    """Return equally likely surfaces at features (n, n_features), in the usual state.
+
+    A gain that has changed counts as it is now.
+    """
+    layer = session_layer(belief)
     weights = draw_weights(
-        posterior,
-        muscle,
-        n_draws=settings.n_draws,
-        rng=rng,
-        widened=settings.widened,
+        layer, muscle, n_draws=settings.n_draws, rng=rng, widened=settings.widened
     )
-    return last_layer_surfaces(posterior, features, muscle, weights)
+    drawn = last_layer_surfaces(layer, features, muscle, weights)
+    gain_sd = np.sqrt(belief.gain_variance[muscle])
+    gain = belief.gain_log10[muscle] + gain_sd * rng.standard_normal((len(weights), 1))
+    reach = reach_of(belief.settings, drawn.log10_uv)
+    return Surfaces(drawn.log10_uv + reach * gain, drawn.noise_log10)
 
 
 def most_telling_pulse(

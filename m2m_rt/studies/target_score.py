@@ -7,9 +7,10 @@ import numpy as np
 from m2m_rt.learning import (
     Aim,
     best_candidate,
+    foresee,
     map_surfaces,
     muscle_map,
-    response_map,
+    response_map_of,
 )
 from m2m_rt.model import MUSCLES
 from m2m_rt.studies.target_person import MAP_LEVEL, Scene
@@ -51,7 +52,7 @@ def score_map(session: MappingSession, muscle: int) -> MapScore:
     """Compare what is believed with the truth."""
     person, rng = session.person, session.rng
     surfaces = map_surfaces(
-        session.posterior,
+        session.belief,
         session.features.map(person.scene),
         muscle,
         settings=session.settings,
@@ -113,7 +114,7 @@ def score_aim(session: MappingSession, aim: Aim) -> AimScore | None:
     n_poses = features.by_level.shape[1]
     phi = features.by_level.reshape(-1, features.by_level.shape[2])
     row = best_candidate(
-        response_map(session.posterior, phi),
+        response_map_of(foresee(session.belief, phi)),
         aim,
         muscles=MUSCLES,
         allowed=np.ones(len(phi), np.bool_),

@@ -6,20 +6,20 @@ from enum import StrEnum
 import numpy as np
 
 from m2m_rt.learning import (
+    Belief,
     LastLayerPrior,
     MappingState,
     MapSettings,
     MapSites,
     NextPulse,
-    Posterior,
     SourcePosterior,
     StopReason,
     StopRule,
-    first_posterior,
+    first_belief,
     fit_sources,
-    learn,
     most_telling_pulse,
     stop_reason,
+    take,
 )
 from m2m_rt.studies.target_person import MAP_LEVEL, Person, Scene
 from m2m_rt.units import F32, F64, I64
@@ -99,7 +99,7 @@ class MappingSession:
     rng: np.random.Generator
     settings: MapSettings
     given: Given
-    posterior: Posterior
+    belief: Belief
     choices: "Choices"
     sources: SourcePosterior | None = None
     stopped: tuple[int, StopReason] | None = None
@@ -112,12 +112,13 @@ class MappingSession:
         self.given.rows.append(row)
         self.given.levels.append(level)
         self.given.log10_uv.append(answer)
-        self.posterior = learn(
-            self.posterior,
+        taken = take(
+            self.belief,
             self.features.at(row, level),
             log10_uv=answer,
             valid=np.ones(len(answer), np.bool_),
         )
+        self.belief = taken.belief
 
     def sources_of(self, muscle: int) -> SourcePosterior:
         """Return what all pulses say of a muscle's source, fitted anew."""
@@ -226,7 +227,7 @@ def begin(
         rng=rng,
         settings=settings,
         given=Given([], [], []),
-        posterior=first_posterior(features.prior),
+        belief=first_belief(features.prior),
         choices=open_choices(person.scene, rule, rng),
     )
 

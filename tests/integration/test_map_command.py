@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.cli import main
+from m2m_rt.app.session_trials import learn_session
+from m2m_rt.learning import first_belief, take
 from m2m_rt.studies.target_person import Person
 from tests.support.mapped import demo_scene, record_session
 
@@ -54,6 +57,25 @@ def test_the_map_agrees_with_the_person(
     assert demo_scene().lookup.guard.fault(pose) is None
     for_maps = np.array(figures["next_pulse_for_maps"]["head_from_coil"])
     assert demo_scene().lookup.guard.fault(for_maps) is None
+
+
+def test_the_map_stands_on_the_belief_that_the_session_ended_with(
+    session: tuple[Path, Person],
+) -> None:
+    folder = SessionFolder.open(session[0])
+    learnt = learn_session(folder, lambda *_: None)
+    trials, belief = learnt.trials, first_belief(learnt.predictor.prior)
+    rows = learnt.predictor.features(trials.relative_efield)
+    for row, log10_uv, valid in zip(rows, trials.log10_uv, trials.valid, strict=True):
+        belief = take(belief, row, log10_uv=log10_uv, valid=valid).belief
+    assert learnt.changes == ()
+    np.testing.assert_allclose(
+        learnt.belief.layer.latent_mean, belief.layer.latent_mean, atol=1e-4
+    )
+    assert learnt.belief.common_scale == pytest.approx(belief.common_scale, rel=1e-4)
+    state = learnt.belief.last_excitability.mean
+    np.testing.assert_allclose(state, belief.last_excitability.mean, atol=1e-4)
+    assert np.any(state != 0.0)
 
 
 def test_limits_hold_and_the_same_seed_gives_the_same_map(
