@@ -108,7 +108,7 @@ def test_wrong_folders_and_files_end_with_one_line(
 ) -> None:
     assert main(["study", "maps", str(tmp_path / "none")]) == 2
     arrays = map_arrays(np.random.default_rng(0), 30)
-    arrays["MEPampRAND"][4] = np.nan
+    arrays["MEPampRAND"][4] = np.inf
     write_maps(tmp_path, "S9", arrays)
     assert main(["study", "maps", str(tmp_path)]) == 2
     first, second = capsys.readouterr().err.strip().splitlines()
