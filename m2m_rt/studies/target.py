@@ -12,13 +12,14 @@ from itertools import product
 import numpy as np
 
 from m2m_rt.efield import EfieldLookup
+from m2m_rt.errors import ConfigError
 from m2m_rt.learning import (
     Aim,
-    LastLayerPrior,
     MapSettings,
     StopRule,
     first_posterior,
     response_map,
+    select_muscles,
 )
 from m2m_rt.model import MUSCLES
 from m2m_rt.nodes import look_up
@@ -41,7 +42,6 @@ TARGET = "FDI"
 OTHERS = ("ADM", "ECR", "BIC")
 """Mapped by the way, from the same pulses."""
 
-AIM = Aim(most=("FDI",), least=("ADM",))
 DEFAULT_MAPS = MapSettings()
 DEFAULT_RULE = StopRule()
 _N_TIMED = 2048
@@ -60,17 +60,51 @@ class StudyPlan:
     settings: MapSettings = DEFAULT_MAPS
     rule: StopRule = DEFAULT_RULE
     designs: tuple[Design, ...] = tuple(Design)
-    others: tuple[str, ...] = OTHERS
+    muscles: tuple[str, ...] = MUSCLES
+    """Recorded and learnt; the hotspot is looked for of `TARGET`, or else the first."""
+
     simulator: str = "goetz"
     """One of `SIMULATORS`: the form of the people."""
+
+    @property
+    def target(self) -> str:
+        """The muscle whose hotspot is looked for."""
+        return TARGET if TARGET in self.muscles else self.muscles[0]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Muscles that are mapped by the way."""
+        mapped = OTHERS if set(self.muscles) >= {TARGET, *OTHERS} else self.muscles
+        return tuple(name for name in mapped if name != self.target)
+
+    @property
+    def aim(self) -> Aim:
+        """Most of the target with least of one other, where there is one."""
+        return Aim(most=(self.target,), least=self.others[:1])
 
 
 QUICK_PLAN = StudyPlan(
     n_people=1,
     pulses=(10, 14),
     designs=(Design.ACTIVE, Design.RANDOM),
-    others=("ADM",),
+    muscles=("FDI", "ADM"),
 )
+
+
+def with_muscles(plan: StudyPlan, muscles: tuple[str, ...]) -> StudyPlan:
+    """Return the plan of a laboratory that records these muscles, in this order.
+
+    Raises
+    ------
+    ConfigError
+        If one is unknown, or named twice.
+    """
+    for name in muscles:
+        if name not in MUSCLES:
+            raise ConfigError("muscle", name, " ".join(MUSCLES))
+    if len(set(muscles)) < len(muscles):
+        raise ConfigError("muscles", " ".join(muscles), "each once")
+    return replace(plan, muscles=muscles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +127,7 @@ def run_study(
 ) -> list[SessionScore]:
     """Return every person's sessions."""
     scene = open_scene(lookup)
-    features = candidate_features(scene, predictor)
+    features = candidate_features(scene, predictor, plan.muscles)
     pairs = list(product(range(plan.n_people), plan.designs))
     scores = []
     for done, (index, design) in enumerate(pairs):
@@ -112,7 +146,7 @@ def run_study(
             person,
             features,
             design,
-            muscle=MUSCLES.index(TARGET),
+            muscle=plan.target,
             how=(plan.settings, plan.rule, rng),
         )
         scores.append(_run_session(session, plan))
@@ -120,13 +154,15 @@ def run_study(
     return scores
 
 
-def candidate_features(scene: Scene, predictor: Predictor) -> Features:
-    """Return the features of every candidate at every intensity."""
+def candidate_features(
+    scene: Scene, predictor: Predictor, muscles: tuple[str, ...] = MUSCLES
+) -> Features:
+    """Return the features of every candidate at every intensity, for some muscles."""
     by_level = [
         scene.fields.features(predictor, 100.0 * level) for level in LEVELS.tolist()
     ]
-    prior: LastLayerPrior = predictor.prior
-    return Features(np.array(by_level), prior)
+    prior = select_muscles(predictor.prior, [MUSCLES.index(name) for name in muscles])
+    return Features(np.array(by_level), prior, muscles)
 
 
 def surface_speed(lookup: EfieldLookup, predictor: Predictor) -> int:
@@ -147,7 +183,6 @@ def surface_speed(lookup: EfieldLookup, predictor: Predictor) -> int:
 
 
 def _run_session(session: MappingSession, plan: StudyPlan) -> SessionScore:
-    muscles = [MUSCLES.index(name) for name in (TARGET, *plan.others)]
     maps: list[MapScore] = []
     aims: list[AimScore] = []
     stopped_mm = np.nan
@@ -155,10 +190,10 @@ def _run_session(session: MappingSession, plan: StudyPlan) -> SessionScore:
         was_stopped = session.stopped is not None
         session.give()
         if session.stopped is not None and not was_stopped:
-            stopped_mm = score_map(session, session.muscle).hotspot_mm
+            stopped_mm = score_map(session, plan.target).hotspot_mm
         if n_pulses in plan.pulses:
-            maps += [score_map(session, muscle) for muscle in muscles]
-            aim = score_aim(session, AIM)
+            maps += [score_map(session, name) for name in (plan.target, *plan.others)]
+            aim = score_aim(session, plan.aim)
             aims += [] if aim is None else [aim]
     stopped_at, reason = session.stopped or (None, "")
     return SessionScore(

@@ -48,18 +48,19 @@ class MapScore:
     """Of the given pose with the largest mean answer."""
 
 
-def score_map(session: MappingSession, muscle: int) -> MapScore:
-    """Compare what is believed with the truth."""
+def score_map(session: MappingSession, name: str) -> MapScore:
+    """Compare what is believed of a muscle with the truth."""
     person, rng = session.person, session.rng
+    row, muscle = session.features.muscles.index(name), MUSCLES.index(name)
     surfaces = map_surfaces(
         session.belief,
         session.features.map(person.scene),
-        muscle,
+        row,
         settings=session.settings,
         rng=rng,
     )
     found = muscle_map(
-        session.sources_of(muscle),
+        session.sources_of(row),
         surfaces,
         person.scene.sites,
         n_draws=session.settings.n_draws,
@@ -69,7 +70,7 @@ def score_map(session: MappingSession, muscle: int) -> MapScore:
     gravity = found.gravity
     expected = person.expected_log10_uv(MAP_LEVEL)[:, muscle]
     return MapScore(
-        muscle=MUSCLES[muscle],
+        muscle=name,
         n_pulses=len(session.given.rows),
         hotspot_mm=_apart(found.hotspot.mean_mm, truth_mm),
         fine_hotspot_mm=_apart(found.hotspot.mean_mm, person.fine_hotspot_mm(muscle)),
@@ -84,7 +85,7 @@ def score_map(session: MappingSession, muscle: int) -> MapScore:
         area_mm2=found.area_mm2.mean - area,
         area_width_mm2=found.area_mm2.p95 - found.area_mm2.p05,
         area_inside=found.area_mm2.p05 <= area <= found.area_mm2.p95,
-        measured_hotspot_mm=_apart(_measured_hotspot(session, muscle), truth_mm),
+        measured_hotspot_mm=_apart(_measured_hotspot(session, row), truth_mm),
     )
 
 
@@ -116,7 +117,7 @@ def score_aim(session: MappingSession, aim: Aim) -> AimScore | None:
     row = best_candidate(
         response_map_of(foresee(session.belief, phi)),
         aim,
-        muscles=MUSCLES,
+        muscles=features.muscles,
         allowed=np.ones(len(phi), np.bool_),
     )
     truth = np.concatenate(
@@ -143,8 +144,8 @@ def score_aim(session: MappingSession, aim: Aim) -> AimScore | None:
     )
 
 
-def _measured_hotspot(session: MappingSession, muscle: int) -> F64:
-    answers, rows = session.given.answers(muscle), np.array(session.given.rows)
+def _measured_hotspot(session: MappingSession, row: int) -> F64:
+    answers, rows = session.given.answers(row), np.array(session.given.rows)
     sites = np.unique(rows)
     means = [answers[rows == site].mean() for site in sites]
     centre: F64 = session.person.scene.grid.centre_mm[sites[int(np.argmax(means))]]

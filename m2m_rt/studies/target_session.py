@@ -21,6 +21,7 @@ from m2m_rt.learning import (
     stop_reason,
     take,
 )
+from m2m_rt.model import MUSCLES
 from m2m_rt.studies.target_person import MAP_LEVEL, Person, Scene
 from m2m_rt.units import F32, F64, I64
 
@@ -53,6 +54,14 @@ class Features:
     """(n_levels, n, n_features)"""
 
     prior: LastLayerPrior
+    """Of the muscles that are recorded."""
+
+    muscles: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[int]:
+        """Of the recorded muscles among all that a person has."""
+        return [MUSCLES.index(name) for name in self.muscles]
 
     def at(self, row: int, level: float) -> F32:
         """Return (n_features,) of one stimulus."""
@@ -82,7 +91,7 @@ class Given:
         return found
 
     def answers(self, muscle: int) -> F64:
-        """Return (n_pulses,) of one muscle."""
+        """Return (n_pulses,) of one recorded muscle."""
         return np.array([row[muscle] for row in self.log10_uv])
 
 
@@ -94,7 +103,7 @@ class MappingSession:
     features: Features
     design: Design
     muscle: int
-    """Whose hotspot is looked for."""
+    """Whose hotspot is looked for, among those that are recorded."""
 
     rng: np.random.Generator
     settings: MapSettings
@@ -108,7 +117,8 @@ class MappingSession:
     def give(self) -> None:
         """Choose a pulse, give it and learn from it."""
         row, level = self._choose()
-        answer = self.person.answer_log10_uv(row, level, self.rng)
+        every = self.person.answer_log10_uv(row, level, self.rng)
+        answer = every[self.features.columns]
         self.given.rows.append(row)
         self.given.levels.append(level)
         self.given.log10_uv.append(answer)
@@ -214,7 +224,7 @@ def begin(
     features: Features,
     design: Design,
     *,
-    muscle: int,
+    muscle: str,
     how: tuple[MapSettings, StopRule, np.random.Generator],
 ) -> MappingSession:
     """Return a session before its first pulse."""
@@ -223,7 +233,7 @@ def begin(
         person=person,
         features=features,
         design=design,
-        muscle=muscle,
+        muscle=features.muscles.index(muscle),
         rng=rng,
         settings=settings,
         given=Given([], [], []),
