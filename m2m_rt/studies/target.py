@@ -6,8 +6,7 @@ people of another one.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from m2m_rt.nodes import look_up
 from m2m_rt.ports import Predictor
 from m2m_rt.sim import SeedStream
 from m2m_rt.studies.simulators import SIMULATORS
-from m2m_rt.studies.target_person import Scene, draw_person, open_scene
+from m2m_rt.studies.target_person import Person, Scene, draw_person, open_scene
 from m2m_rt.studies.target_score import AimScore, MapScore, score_aim, score_map
 from m2m_rt.studies.target_session import (
     LEVELS,
@@ -128,9 +127,9 @@ def run_study(
     """Return every person's sessions."""
     scene = open_scene(lookup)
     features = candidate_features(scene, predictor, plan.muscles)
-    pairs = list(product(range(plan.n_people), plan.designs))
-    scores = []
-    for done, (index, design) in enumerate(pairs):
+    n_sessions = plan.n_people * len(plan.designs)
+    scores: list[SessionScore] = []
+    for index in range(plan.n_people):
         person, _ = draw_person(
             scene,
             seed=plan.seed,
@@ -138,20 +137,21 @@ def run_study(
             index=index,
             draw=SIMULATORS[plan.simulator],
         )
-        # One generator a session, alike for every design: they differ in choices only.
-        rng = np.random.default_rng(
-            np.random.SeedSequence(plan.seed, spawn_key=(index,))
-        )
-        session = begin(
-            person,
-            features,
-            design,
-            muscle=plan.target,
-            how=(plan.settings, plan.rule, rng),
-        )
-        scores.append(_run_session(session, plan))
-        progress("mapping virtual people", done + 1, len(pairs))
+        for design in plan.designs:
+            session = _open_session(person, features, design, (plan, index))
+            scores.append(_run_session(session, plan))
+            progress("mapping virtual people", len(scores), n_sessions)
     return scores
+
+
+def _open_session(
+    person: Person, features: Features, design: Design, of: tuple[StudyPlan, int]
+) -> MappingSession:
+    plan, index = of
+    # One generator a session, alike for every design: they differ in choices only.
+    rng = np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(index,)))
+    how = (plan.settings, plan.rule, rng)
+    return begin(person, features, design, muscle=plan.target, how=how)
 
 
 def candidate_features(

@@ -111,5 +111,22 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     assert wrong in line
 
 
+def test_a_session_of_one_muscle_has_its_map(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "session"
+    record_session(root, demo_scene(), n_pulses=20, seed=5, muscles=("ADM",))
+    options = ("--out", str(tmp_path / "map.png"), "--most", "ADM")
+    figures = figures_of(root, tmp_path, *options)
+    assert set(figures["muscles"]) == {"ADM"}
+    assert figures["muscles"]["ADM"]["pulses"] == 20
+    assert figures["aim"]["presence"]["ADM"] >= 0.8
+    assert {"excitability_log10", "noise_scale", "changes"} <= set(figures["state"])
+    said = capsys.readouterr().out
+    assert "expected to gain" in said or "mapped well enough" in said
+    assert main(["map", str(root), "--muscle", "FDI"]) == 2
+    assert "ADM" in capsys.readouterr().err
+
+
 def test_what_is_no_session_is_refused(tmp_path: Path) -> None:
     assert main(["map", str(tmp_path)]) == 2
