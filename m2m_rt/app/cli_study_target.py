@@ -48,6 +48,10 @@ def target(  # noqa: PLR0913 - the options of a command are its parameters
         list[str] | None,
         typer.Option(help="Recorded; again for more. Default all fifteen."),
     ] = None,
+    design: Annotated[
+        list[str] | None,
+        typer.Option(help="active, random or grid; again for more. Default all."),
+    ] = None,
 ) -> None:
     """Find hotspot, map and a selective pose: how soon, how surely, by which pulses."""
     from m2m_rt.sim import SeedStream
@@ -56,6 +60,7 @@ def target(  # noqa: PLR0913 - the options of a command are its parameters
         StudyPlan,
         run_study,
         surface_speed,
+        with_designs,
         with_muscles,
     )
     from m2m_rt.studies.target_picture import draw_target
@@ -69,6 +74,7 @@ def target(  # noqa: PLR0913 - the options of a command are its parameters
         simulator=_known(simulator),
     )
     plan = with_muscles(plan, tuple(muscle)) if muscle else plan
+    plan = with_designs(plan, tuple(design)) if design else plan
     make_places(json_out, report)
     lookup, predictor = open_table_and_model(table, model)
     with stage_bars() as progress:

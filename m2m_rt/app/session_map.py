@@ -26,6 +26,7 @@ from m2m_rt.learning import (
     fit_sources,
     foresee,
     integrated_variance_reduction,
+    layer_hotspots,
     map_surfaces,
     most_telling_pulse,
     muscle_map,
@@ -133,16 +134,17 @@ def map_session(
     )
     fields = session.fields(grid.head_from_coil)
     features = fields.features(session.predictor, request.intensity_pct_rmt)
+    at_threshold = fields.features(session.predictor, 100.0)
     sites = MapSites(
         centre_mm=grid.centre_mm,
         at_points=fields.at_points(),
         is_planned_yaw=grid.yaw_deg == 0.0,
         cell_mm2=SPACING_MM**2,
     )
-    mapped = []
+    mapped, at = [], (sites, features, at_threshold)
     for done, name in enumerate(request.muscles):
         progress("mapping muscles", done, len(request.muscles))
-        mapped.append(_map_muscle(session, request, (sites, features), name))
+        mapped.append(_map_muscle(session, request, at, name))
     progress("mapping muscles", len(mapped), len(mapped))
     levels = allowed_levels(session, request.limits)
     by_level = [
@@ -192,12 +194,12 @@ def _next_for_maps(
 def _map_muscle(
     session: LearntSession,
     request: MapRequest,
-    at: tuple[MapSites, F32],
+    at: tuple[MapSites, F32, F32],
     name: str,
 ) -> MappedMuscle:
     if name not in session.muscles:
         raise ConfigError("muscle", name, " ".join(session.muscles))
-    sites, features = at
+    sites, features, at_threshold = at
     column = session.muscles.index(name)
     # One generator a muscle: its map does not depend on which others are asked for.
     rng = np.random.default_rng((request.seed, column))
@@ -209,13 +211,14 @@ def _map_muscle(
         settings=request.settings,
         rng=rng,
     )
-    n_draws = request.settings.n_draws
-    found = muscle_map(sources, surfaces, sites, n_draws=n_draws, rng=rng)
+    how, of = request.settings, (column, sites)
+    beside_mm = layer_hotspots(session.belief, at_threshold, of, settings=how, rng=rng)
+    found = muscle_map(sources, surfaces, sites, beside_mm=beside_mm, rng=rng)
     levels = allowed_levels(session, request.limits)
     if not len(levels):
         return MappedMuscle(name, column, found, sources, None, None)
     pulse = most_telling_pulse(
-        sources, sites, levels=levels, n_draws=n_draws // 2, rng=rng
+        sources, sites, levels=levels, beside_mm=beside_mm[::2], rng=rng
     )
     state = MappingState(sources.n_pulses, pulse.hotspot, pulse.gain_at_most_log10)
     stop = stop_reason(state, request.rule)

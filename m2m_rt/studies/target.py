@@ -121,6 +121,21 @@ class SessionScore:
     """Error then; NaN if never."""
 
 
+def with_designs(plan: StudyPlan, names: tuple[str, ...]) -> StudyPlan:
+    """Return the plan with these designs only, in their usual order.
+
+    Raises
+    ------
+    ConfigError
+        If one is unknown.
+    """
+    known = [str(one) for one in Design]
+    for name in names:
+        if name not in known:
+            raise ConfigError("--design", name, " ".join(known))
+    return replace(plan, designs=tuple(one for one in Design if str(one) in names))
+
+
 def run_study(
     lookup: EfieldLookup, predictor: Predictor, plan: StudyPlan, progress: Progress
 ) -> list[SessionScore]:

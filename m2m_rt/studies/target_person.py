@@ -31,8 +31,8 @@ MAP_LEVEL = 1.2
 _A_BLOCK = 32
 """Poses whose fields fit the cache while every muscle reads them."""
 
-_N_PRESENCE = 40
-_N_PRESENCE_DRAWS = 300
+_N_PRESENCE = 25
+_N_PRESENCE_DRAWS = 100
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def score_map(session: MappingSession, name: str) -> MapScore:
         session.sources_of(row),
         surfaces,
         person.scene.sites,
-        n_draws=session.settings.n_draws,
+        beside_mm=session.layer_hotspots(row),
         rng=rng,
     )
     truth_mm, area = person.hotspot_mm(muscle), person.area_mm2(muscle)

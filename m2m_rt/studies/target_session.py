@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
 import numpy as np
 
 from m2m_rt.learning import (
@@ -17,6 +18,7 @@ from m2m_rt.learning import (
     StopRule,
     first_belief,
     fit_sources,
+    layer_hotspots,
     most_telling_pulse,
     stop_reason,
     take,
@@ -139,6 +141,21 @@ class MappingSession:
             settings=self.settings.sources,
         )
 
+    def layer_hotspots(self, muscle: int, among: "Choices | None" = None) -> F64:
+        """Return likely hotspots of a recorded muscle among choices or all poses."""
+        at_threshold = self.features.by_level[level_row(1.0)]
+        sites, n_draws = self.person.scene.sites, self.settings.n_draws
+        if among is not None:
+            at_threshold, sites = at_threshold[among.rows], among.sites
+            n_draws = _N_CHOICE_DRAWS
+        return layer_hotspots(
+            self.belief,
+            at_threshold,
+            (muscle, sites),
+            settings=msgspec.structs.replace(self.settings, n_draws=n_draws),
+            rng=self.rng,
+        )
+
     def consider_stopping(self, rule: StopRule, found: NextPulse) -> None:
         """Note the first time that the rule would end mapping."""
         n_pulses = len(self.given.rows)
@@ -173,7 +190,7 @@ class MappingSession:
             self.sources,
             self.choices.sites,
             levels=LEVELS,
-            n_draws=_N_CHOICE_DRAWS,
+            beside_mm=self.layer_hotspots(self.muscle, self.choices),
             rng=self.rng,
         )
         self.consider_stopping(self.choices.rule, found)

@@ -17,10 +17,12 @@ def test_unknown_muscles_and_muscles_named_twice_are_refused(
     study = ["study", "target", "--quick"]
     assert main([*study, "--muscle", "FDI", "--muscle", "XYZ"]) == 2
     assert main([*study, "--muscle", "FDI", "--muscle", "FDI"]) == 2
-    first, second = capsys.readouterr().err.strip().splitlines()
+    assert main([*study, "--design", "spiral"]) == 2
+    first, second, third = capsys.readouterr().err.strip().splitlines()
     assert "XYZ" in first
     assert "APB" in first
     assert "each once" in second
+    assert "active random grid" in third
 
 
 def test_a_lab_of_one_muscle_has_an_aim_without_another() -> None:
