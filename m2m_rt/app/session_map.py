@@ -20,6 +20,7 @@ from m2m_rt.learning import (
     NextPulse,
     ResponseMap,
     SourcePosterior,
+    SourceSettings,
     StopReason,
     StopRule,
     best_candidate,
@@ -203,7 +204,7 @@ def _map_muscle(
     column = session.muscles.index(name)
     # One generator a muscle: its map does not depend on which others are asked for.
     rng = np.random.default_rng((request.seed, column))
-    sources = _sources(session, column, request.settings)
+    sources = _sources(session, column, request.settings.sources)
     surfaces = map_surfaces(
         session.belief,
         features[sites.is_planned_yaw],
@@ -217,10 +218,11 @@ def _map_muscle(
     levels = allowed_levels(session, request.limits)
     if not len(levels):
         return MappedMuscle(name, column, found, sources, None, None)
+    choosing = _sources(session, column, request.settings.choosing)
     pulse = most_telling_pulse(
-        sources, sites, levels=levels, beside_mm=beside_mm[::2], rng=rng
+        choosing, sites, levels=levels, beside_mm=beside_mm[::2], rng=rng
     )
-    state = MappingState(sources.n_pulses, pulse.hotspot, pulse.gain_at_most_log10)
+    state = MappingState(sources.n_pulses, found.hotspot, pulse.gain_at_most_log10)
     stop = stop_reason(state, request.rule)
     return MappedMuscle(name, column, found, sources, pulse, stop)
 
@@ -234,7 +236,7 @@ def allowed_levels(session: LearntSession, limits: AimLimits) -> F64:
 
 
 def _sources(
-    session: LearntSession, column: int, settings: MapSettings
+    session: LearntSession, column: int, settings: SourceSettings
 ) -> SourcePosterior:
     """Return what the session says of a muscle's source."""
     planned = session.lookup.query(
@@ -248,7 +250,7 @@ def _sources(
         session.trials.relative_efield[valid].transpose(1, 0, 2),
         session.answers(column)[valid],
         towards=(planned / strength).astype(np.float64),
-        settings=settings.sources,
+        settings=settings,
     )
 
 

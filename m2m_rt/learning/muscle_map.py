@@ -62,6 +62,11 @@ class MapSettings(
 
     n_draws: Annotated[int, Meta(gt=9, multiple_of=2)] = 400
     sources: SourceSettings = SourceSettings()
+    """Of the hotspot, of which the last layer has the other half."""
+
+    choosing: SourceSettings = SourceSettings(pulses_per_pulse=2.0)
+    """Of the next pulse and its gain, where no other model stands beside: two pulses
+    count as one, or the choice trusts a wrong place and mapping stops too early."""
 
     widened: Annotated[float, Meta(gt=0)] = 1.1
     """Factor of the last layer's standard deviations in size and shape, times a power

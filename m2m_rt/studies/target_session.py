@@ -183,7 +183,7 @@ class MappingSession:
             self.given.fields(scene),
             self.given.answers(self.muscle),
             towards=scene.towards,
-            settings=self.settings.sources,
+            settings=self.settings.choosing,
             start=None if is_fresh else self.sources,
         )
         found = most_telling_pulse(

@@ -14,7 +14,7 @@ from m2m_rt.studies.target_session import Design
 
 def summarise_study(scores: Sequence[SessionScore], plan: StudyPlan) -> dict[str, Any]:
     """Return the figures of a report; all are over people unless they say otherwise."""
-    groups = [(plan.target, (plan.target,))]
+    groups: list[tuple[str, tuple[str, ...]]] = [(plan.target, (plan.target,))]
     groups += [("others", plan.others)] if plan.others else []
     return {
         "subjects": plan.n_people,
