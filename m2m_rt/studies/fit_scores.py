@@ -107,9 +107,9 @@ def score_muscle(
     rows, recording = muscle_recording(table, muscle)
     models = (POSITION, POSITION_MAP, DRIFT)
     if own:
-        folded = {m: own_folds(recording, settings[m], m) for m in models}
+        folded = {m: own_folds(recording, settings[m]) for m in models}
         progress = own_progress(recording, settings[DRIFT], scale)
-        settings = {m: learn_own(recording, settings[m], m) for m in models}
+        settings = {m: learn_own(recording, settings[m]) for m in models}
     else:
         folded = {m: folded_predictions(recording, settings[m]) for m in models}
         progress = progressive(recording, settings[DRIFT], scale)[0]

@@ -46,7 +46,7 @@ def _of_subject(result: SubjectResult) -> dict[str, Any]:
         "progressive_beside": beside,
         **_of_active(result.active),
         "settings": {
-            "learnt_from": list(result.learnt_from) or "shipped",
+            "learnt_from": list(result.learnt_from) or "shipped, and unjudged pulses",
             **settings_as_json(result.settings),
             "baselines": dict(result.baseline_settings),
         },

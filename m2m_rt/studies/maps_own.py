@@ -1,7 +1,9 @@
 """Settings that a recording teaches itself, without the pulses that they are judged on.
 
 From where others' settings stand: in folds from the other nine, progressively from the
-past. The settings in force then never saw what they predict.
+past. The settings in force then never saw what they predict. Only those of the field
+and the noise are learnt: how maps and days differ cannot be told from the few maps of
+one person, and left free they take the field's part.
 """
 
 import numpy as np
@@ -17,23 +19,21 @@ from m2m_rt.learning import (
     predict_map,
     predict_progressively,
 )
-from m2m_rt.studies.maps_data import DRIFT, FREE, folds
+from m2m_rt.studies.maps_data import FIELD_TERMS, folds
 from m2m_rt.units import F64
 
 REFIT_AT = (30, 60, 120, 240, 480, 960)
 """Numbers of past pulses at which progressive predictions learn their settings anew."""
 
-_MOST_FOR_SETTINGS = 400
+_MOST_FOR_SETTINGS = 200
 """Settings are learnt from so many pulses, spread over all: more change them little."""
 
 
-def learn_own(
-    recording: Recording, start: PoseMapSettings, model: str
-) -> PoseMapSettings:
+def learn_own(recording: Recording, start: PoseMapSettings) -> PoseMapSettings:
     """Return settings that a recording makes likely, beginning from others'."""
     pulses, n = recording.pulses, len(recording.log10_uv)
     some = np.linspace(0, n - 1, min(n, _MOST_FOR_SETTINGS)).round().astype(np.int64)
-    free = [*FREE[model]]
+    free = [*FIELD_TERMS]
     if pulses.rotation is not None:
         free.append("turn_length_deg")
     if pulses.intensity_pct is not None:
@@ -42,12 +42,12 @@ def learn_own(
     return likeliest_settings([part], start, tuple(free))
 
 
-def own_folds(recording: Recording, start: PoseMapSettings, model: str) -> F64:
+def own_folds(recording: Recording, start: PoseMapSettings) -> F64:
     """Return (n,): each pulse predicted with what the folds without it taught."""
     predicted = np.empty_like(recording.log10_uv)
     for train, test in folds(len(predicted)):
         part = Recording(recording.pulses.rows(train), recording.log10_uv[train])
-        settings = learn_own(part, start, model)
+        settings = learn_own(part, start)
         fitted = fit_map(part.pulses, part.log10_uv, settings)
         answer = predict_map(fitted, recording.pulses.rows(test))
         predicted[test] = answer.mean_log10_uv
@@ -66,7 +66,7 @@ def own_progress(
         if begin:
             past = np.arange(begin)
             part = Recording(recording.pulses.rows(past), recording.log10_uv[past])
-            settings = learn_own(part, start, DRIFT)
+            settings = learn_own(part, start)
         seen = np.arange(end)
         block = predict_progressively(
             recording.pulses.rows(seen), recording.log10_uv[seen], settings, scale
