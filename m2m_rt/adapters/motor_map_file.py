@@ -1,11 +1,13 @@
 """Motor maps of one subject: `<subject>_3MAPs.mat`, and `<subject>_COMB.mat` beside it.
 
 `NavDataX` (n, 3) are coil positions in cm, `MEPampX` (n, 1) peak-to-peak amplitudes in
-µV, for the maps X = GRID, RAND and USER; at least one is there. The combined map is
-(n, 3): x and y in cm on an interpolated grid, MEP in µV (Faghihpirayesh et al., TNSRE
-29:1679, 2021).
+µV, for the maps X = GRID, RAND and USER; at least one is there, and an empty one counts
+as none. The combined map is (n, 3): x and y in cm on an interpolated grid, MEP in µV
+(Faghihpirayesh et al., TNSRE 29:1679, 2021). Rows with NaN, a coil that was not tracked
+or an MEP that could not be measured, are left out and counted.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,9 @@ class MotorMap:
 
     mep_p2p_uv: F64
     """(n,)"""
+
+    n_left_out: int = 0
+    """Rows of the file with NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +122,26 @@ def read_motor_maps(path: Path) -> tuple[MotorMap, ...]:
     maps = tuple(
         _read_map(path, arrays, name)
         for name in MAP_NAMES
-        if f"NavData{name}" in arrays or f"MEPamp{name}" in arrays
+        if _size(arrays, f"NavData{name}") or _size(arrays, f"MEPamp{name}")
     )
     n_pulses = sum(len(each.mep_p2p_uv) for each in maps)
     if not maps:
         found = ", ".join(arrays) or "no arrays of numbers"
         raise ConfigError(str(path), found, "NavDataX and MEPampX of GRID, RAND, USER")
     if n_pulses < FEWEST_PULSES:
-        raise DataError(f"{path}: {n_pulses} pulses in all; expected {FEWEST_PULSES}")
+        found = f"{path}: {n_pulses} pulses without NaN in all"
+        raise DataError(f"{found}; expected {FEWEST_PULSES}")
     _check_meps(f"{path}: MEPamp", np.concatenate([m.mep_p2p_uv for m in maps]))
     return maps
+
+
+def left_out_notes(maps: Iterable[MotorMap]) -> tuple[str, ...]:
+    """Return a line for each map that has pulses without position or MEP."""
+    return tuple(
+        f"{one.name}: {one.n_left_out} pulses with NaN left out"
+        for one in maps
+        if one.n_left_out
+    )
 
 
 def read_combined(path: Path, subject: str) -> CombinedMap:
@@ -142,8 +157,12 @@ def read_combined(path: Path, subject: str) -> CombinedMap:
     if name not in arrays:
         raise DataError(f"{path}: holds {', '.join(arrays)}; expected {subject}")
     rows, where = arrays[name], f"{path}: {name}"
-    if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) < FEWEST_PULSES:
+    if rows.ndim != 2 or rows.shape[1] != 3:
         raise DataError(f"{where}: shape {rows.shape}; expected (n, 3): x, y, MEP")
+    rows = rows[~np.isnan(rows).any(axis=1)]  # what lies outside the sites is NaN
+    if len(rows) < FEWEST_PULSES:
+        found = f"{where}: {len(rows)} rows without NaN"
+        raise DataError(f"{found}; expected {FEWEST_PULSES} or more")
     _check_finite(where, rows)
     _check_positions(where, rows[:, :2])
     _check_meps(where, rows[:, 2])
@@ -162,23 +181,27 @@ def _read_map(path: Path, arrays: dict[str, F64], name: str) -> MotorMap:
     if mep.size != len(position) or mep.size != max(mep.shape):
         found = f"{path}: {mep_name}: shape {mep.shape}"
         raise DataError(f"{found}; expected ({len(position)}, 1) as {position_name}")
+    mep = mep.ravel()
+    known = ~(np.isnan(position).any(axis=1) | np.isnan(mep))
+    left_out = int(np.sum(~known))
+    position, mep = position[known], mep[known]
     _check_finite(f"{path}: {position_name}", position)
     _check_finite(f"{path}: {mep_name}", mep)
     if len(position) > 1:
         _check_positions(f"{path}: {position_name}", position)
     if np.any(mep < 0):
         raise DataError(f"{path}: {mep_name}: {mep.min():g}; expected no MEP below 0")
-    return MotorMap(name, position * _MM_PER_CM, mep.ravel())
+    return MotorMap(name, position * _MM_PER_CM, mep, left_out)
+
+
+def _size(arrays: dict[str, F64], name: str) -> int:
+    return arrays[name].size if name in arrays else 0
 
 
 def _check_finite(where: str, values: F64) -> None:
     if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0][0])
         n_bad = int((~np.isfinite(values)).sum())
-        raise DataError(
-            f"{where}: {n_bad} values are NaN or infinite, the first in row {row + 1}; "
-            "expected finite numbers (leave such pulses out)"
-        )
+        raise DataError(f"{where}: {n_bad} values are infinite; expected numbers")
 
 
 def _check_positions(where: str, position_cm: F64) -> None:

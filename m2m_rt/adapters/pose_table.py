@@ -15,7 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from m2m_rt.adapters.column_file import Columns, read_columns
-from m2m_rt.adapters.motor_map_file import is_motor_map_file, read_motor_maps
+from m2m_rt.adapters.motor_map_file import (
+    is_motor_map_file,
+    left_out_notes,
+    read_motor_maps,
+)
 from m2m_rt.adapters.pose_columns import Poses, numbers, read_poses
 from m2m_rt.errors import DataError
 from m2m_rt.learning import MapPulses
@@ -101,7 +105,7 @@ def _of_motor_maps(path: Path) -> PoseTable:
         intensity_unit="",
         mep_uv={UNNAMED_MUSCLE: np.concatenate([each.mep_p2p_uv for each in maps])},
         row=np.arange(1, len(index) + 1),
-        notes=(),
+        notes=left_out_notes(maps),
     )
 
 

@@ -42,11 +42,18 @@ def maps(
     DIR holds <subject>_3MAPs.mat: NavDataX (n, 3) in cm and MEPampX (n, 1) in µV of
     the maps GRID, RAND and USER, and, for active mapping, <subject>_COMB.mat (n, 3).
     """
-    from m2m_rt.adapters.motor_map_file import find_motor_maps, read_subject
+    from m2m_rt.adapters.motor_map_file import (
+        find_motor_maps,
+        left_out_notes,
+        read_subject,
+    )
     from m2m_rt.studies.maps import study_maps
     from m2m_rt.studies.maps_json import study_as_json
 
     subjects = [read_subject(path) for path in find_motor_maps(folder)]
+    for subject in subjects:
+        for note in left_out_notes(subject.maps):
+            typer.echo(f"{subject.subject}: {note}", err=True)
     make_places(json_out, report)
     length_mm = None if truth_length_cm is None else truth_length_cm * _MM_PER_CM
     with stage_bars() as step:

@@ -44,10 +44,25 @@ def target(  # noqa: PLR0913 - the options of a command are its parameters
     tune: Annotated[
         bool, typer.Option("--tune", help="On the people that settings are chosen on.")
     ] = False,
+    muscle: Annotated[
+        list[str] | None,
+        typer.Option(help="Recorded; again for more. Default all fifteen."),
+    ] = None,
+    design: Annotated[
+        list[str] | None,
+        typer.Option(help="active, random or grid; again for more. Default all."),
+    ] = None,
 ) -> None:
     """Find hotspot, map and a selective pose: how soon, how surely, by which pulses."""
     from m2m_rt.sim import SeedStream
-    from m2m_rt.studies.target import QUICK_PLAN, StudyPlan, run_study, surface_speed
+    from m2m_rt.studies.target import (
+        QUICK_PLAN,
+        StudyPlan,
+        run_study,
+        surface_speed,
+        with_designs,
+        with_muscles,
+    )
     from m2m_rt.studies.target_picture import draw_target
     from m2m_rt.studies.target_summary import study_lines, summarise_study
 
@@ -58,6 +73,8 @@ def target(  # noqa: PLR0913 - the options of a command are its parameters
         stream=SeedStream.TUNING if tune else SeedStream.EVALUATION,
         simulator=_known(simulator),
     )
+    plan = with_muscles(plan, tuple(muscle)) if muscle else plan
+    plan = with_designs(plan, tuple(design)) if design else plan
     make_places(json_out, report)
     lookup, predictor = open_table_and_model(table, model)
     with stage_bars() as progress:

@@ -75,6 +75,15 @@ def predict_settings(config: SessionConfig) -> PredictSettings:
     )
 
 
+def session_models(config: SessionConfig, folder: SessionFolder) -> RigModels:
+    """Return every model that a session may use, by hash."""
+    return RigModels(
+        ModelFolder(folder.models),
+        table_hash=config.table_hash,
+        muscles=[muscle.name for muscle in config.rig.emg.muscles],
+    )
+
+
 def _acquire_settings(config: SessionConfig) -> AcquireSettings:
     emg, markers = config.rig.emg, config.rig.markers
     return AcquireSettings(
@@ -88,14 +97,9 @@ def _acquire_settings(config: SessionConfig) -> AcquireSettings:
 def _predict_node(config: SessionConfig, folder: SessionFolder) -> PredictNode:
     lookup = EfieldLookup(open_table(config))
     lookup.warm_up()
-    models = RigModels(
-        ModelFolder(folder.models),
-        table_hash=config.table_hash,
-        muscles=[muscle.name for muscle in config.rig.emg.muscles],
-    )
-    return PredictNode(
-        predict_settings(config), lookup, models, map_poses=_map_poses(lookup)
-    )
+    models = session_models(config, folder)
+    poses = _map_poses(lookup)
+    return PredictNode(predict_settings(config), lookup, models, map_poses=poses)
 
 
 def _map_poses(lookup: EfieldLookup) -> F64:

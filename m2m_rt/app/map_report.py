@@ -1,5 +1,6 @@
 """A session's map as figures and as a picture."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ def map_figures(found: SessionMap) -> dict[str, object]:
         "model_hash": session.predictor.model_hash,
         "table_hash": session.config.table_hash,
         "rmt_pct_mso": session.config.protocol.rmt_pct_mso,
+        "state": _state(found),
         "muscles": {one.name: _muscle_figures(found, one) for one in found.muscles},
     }
     following = found.next_for_maps
@@ -51,7 +53,7 @@ def map_figures(found: SessionMap) -> dict[str, object]:
 def map_lines(found: SessionMap) -> list[str]:
     """Return what a person reads."""
     session = found.session
-    lines = [f"{len(session.trials.log10_uv)} trials learnt"]
+    lines = [f"{len(session.trials.log10_uv)} trials learnt", *_change_lines(found)]
     for muscle in found.muscles:
         area, hotspot = muscle.found.area_mm2, muscle.found.hotspot
         lines.append(
@@ -66,14 +68,50 @@ def map_lines(found: SessionMap) -> list[str]:
     return lines
 
 
+def _state(found: SessionMap) -> dict[str, object]:
+    """Return what all muscles share at the end, and the changes found on the way."""
+    session, state = found.session, found.session.forecaster.shared_state
+    return {
+        "excitability_log10": round(state.mean_log10, 4),
+        "excitability_sd_log10": round(state.sd_log10, 4),
+        "noise_scale": round(state.noise_scale, 4),
+        "shift_mm": list(session.forecaster.shift_mm),
+        "changes": [
+            {
+                "kind": str(one.kind),
+                "muscle": None if one.muscle is None else session.muscles[one.muscle],
+                "log10_gain": round(one.log10_gain, 4),
+                "shift_mm": list(one.shift_mm),
+                "since_trial": one.since_trial,
+            }
+            for one in session.changes
+        ],
+    }
+
+
+def _change_lines(found: SessionMap) -> list[str]:
+    return [
+        f"since trial {one.since_trial + 1}: coil "
+        f"{math.hypot(*one.shift_mm):.0f} mm off"
+        if one.muscle is None
+        else f"since trial {one.since_trial + 1}: {found.session.muscles[one.muscle]} "
+        f"answers × {10.0**one.log10_gain:g}"
+        for one in found.session.changes
+    ]
+
+
 def _next_line(found: SessionMap, muscle: MappedMuscle) -> str:
     if muscle.stop is not None:
         return f"mapped well enough ({muscle.stop})"
     if muscle.next_pulse is None:
         return "no intensity left to try"
-    centre = Place(found.grid.centre_mm[muscle.next_pulse.row], 0.0)
-    pct_mso = _pct_mso(found, 100.0 * muscle.next_pulse.level)
-    return f"next pulse {_mm(centre)} at {pct_mso:g} % MSO"
+    pulse = muscle.next_pulse
+    centre = Place(found.grid.centre_mm[pulse.row], 0.0)
+    pct_mso = _pct_mso(found, 100.0 * pulse.level)
+    return (
+        f"next pulse {_mm(centre)} at {pct_mso:g} % MSO, expected to gain "
+        f"{pulse.gain_log10:.3f} of at most {pulse.gain_at_most_log10:.3f} log10"
+    )
 
 
 def _mm(place: Place) -> str:

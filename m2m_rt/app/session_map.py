@@ -20,19 +20,22 @@ from m2m_rt.learning import (
     NextPulse,
     ResponseMap,
     SourcePosterior,
+    SourceSettings,
     StopReason,
     StopRule,
     best_candidate,
     fit_sources,
+    foresee,
     integrated_variance_reduction,
+    layer_hotspots,
     map_surfaces,
     most_telling_pulse,
     muscle_map,
-    response_map,
+    response_map_of,
+    session_layer,
     stop_reason,
     within_limits,
 )
-from m2m_rt.nodes import look_up
 from m2m_rt.units import F32, F64
 
 RADIUS_MM = 20.0
@@ -102,7 +105,7 @@ class SessionMap:
     session: LearntSession
     grid: PoseGrid
     answers: ResponseMap
-    """At the map's intensity, one row a pose of the grid."""
+    """At the map's intensity, one row a pose of the grid: as predictd believes now."""
 
     muscles: tuple[MappedMuscle, ...]
     next_for_maps: Stimulus | None
@@ -130,18 +133,19 @@ def map_session(
         spacing_mm=SPACING_MM,
         yaws_deg=YAWS_DEG,
     )
-    fields = look_up(session.lookup, grid.head_from_coil)
+    fields = session.fields(grid.head_from_coil)
     features = fields.features(session.predictor, request.intensity_pct_rmt)
+    at_threshold = fields.features(session.predictor, 100.0)
     sites = MapSites(
         centre_mm=grid.centre_mm,
         at_points=fields.at_points(),
         is_planned_yaw=grid.yaw_deg == 0.0,
         cell_mm2=SPACING_MM**2,
     )
-    mapped = []
+    mapped, at = [], (sites, features, at_threshold)
     for done, name in enumerate(request.muscles):
         progress("mapping muscles", done, len(request.muscles))
-        mapped.append(_map_muscle(session, request, (sites, features), name))
+        mapped.append(_map_muscle(session, request, at, name))
     progress("mapping muscles", len(mapped), len(mapped))
     levels = allowed_levels(session, request.limits)
     by_level = [
@@ -152,7 +156,7 @@ def map_session(
     return SessionMap(
         session=session,
         grid=grid,
-        answers=response_map(session.posterior, features),
+        answers=response_map_of(foresee(session.belief, features)),
         muscles=tuple(mapped),
         next_for_maps=_next_for_maps(session, request, stimuli, wanted),
         aimed=_aimed_pose(session, request, stimuli),
@@ -179,11 +183,10 @@ def _next_for_maps(
     """Return what lowers the variance of the asked muscles' maps most."""
     if not len(stimuli.levels):
         return None
+    layer = session_layer(session.belief)
     weights = np.array([float(name in request.muscles) for name in session.muscles])
     lowered = [
-        integrated_variance_reduction(
-            session.posterior, features, wanted, muscle_weights=weights
-        )
+        integrated_variance_reduction(layer, features, wanted, muscle_weights=weights)
         for features in stimuli.features
     ]
     return stimuli.at(int(np.argmax(np.concatenate(lowered))))
@@ -192,32 +195,34 @@ def _next_for_maps(
 def _map_muscle(
     session: LearntSession,
     request: MapRequest,
-    at: tuple[MapSites, F32],
+    at: tuple[MapSites, F32, F32],
     name: str,
 ) -> MappedMuscle:
     if name not in session.muscles:
         raise ConfigError("muscle", name, " ".join(session.muscles))
-    sites, features = at
+    sites, features, at_threshold = at
     column = session.muscles.index(name)
     # One generator a muscle: its map does not depend on which others are asked for.
     rng = np.random.default_rng((request.seed, column))
-    sources = _sources(session, column, request.settings)
+    sources = _sources(session, column, request.settings.sources)
     surfaces = map_surfaces(
-        session.posterior,
+        session.belief,
         features[sites.is_planned_yaw],
         column,
         settings=request.settings,
         rng=rng,
     )
-    n_draws = request.settings.n_draws
-    found = muscle_map(sources, surfaces, sites, n_draws=n_draws, rng=rng)
+    how, of = request.settings, (column, sites)
+    beside_mm = layer_hotspots(session.belief, at_threshold, of, settings=how, rng=rng)
+    found = muscle_map(sources, surfaces, sites, beside_mm=beside_mm, rng=rng)
     levels = allowed_levels(session, request.limits)
     if not len(levels):
         return MappedMuscle(name, column, found, sources, None, None)
+    choosing = _sources(session, column, request.settings.choosing)
     pulse = most_telling_pulse(
-        sources, sites, levels=levels, n_draws=n_draws // 2, rng=rng
+        choosing, sites, levels=levels, beside_mm=beside_mm[::2], rng=rng
     )
-    state = MappingState(sources.n_pulses, pulse.hotspot, pulse.gain_at_most_log10)
+    state = MappingState(sources.n_pulses, found.hotspot, pulse.gain_at_most_log10)
     stop = stop_reason(state, request.rule)
     return MappedMuscle(name, column, found, sources, pulse, stop)
 
@@ -231,7 +236,7 @@ def allowed_levels(session: LearntSession, limits: AimLimits) -> F64:
 
 
 def _sources(
-    session: LearntSession, column: int, settings: MapSettings
+    session: LearntSession, column: int, settings: SourceSettings
 ) -> SourcePosterior:
     """Return what the session says of a muscle's source."""
     planned = session.lookup.query(
@@ -243,9 +248,9 @@ def _sources(
     strength = np.linalg.norm(planned, axis=1, keepdims=True)
     return fit_sources(
         session.trials.relative_efield[valid].transpose(1, 0, 2),
-        session.trials.log10_uv[valid, column],
+        session.answers(column)[valid],
         towards=(planned / strength).astype(np.float64),
-        settings=settings.sources,
+        settings=settings,
     )
 
 
@@ -257,7 +262,10 @@ def _aimed_pose(
     if request.aim is None or not len(levels):
         return None
     answers = _stacked(
-        [response_map(session.posterior, features) for features in stimuli.features]
+        [
+            response_map_of(foresee(session.belief, features))
+            for features in stimuli.features
+        ]
     )
     rmt_pct_mso = session.config.protocol.rmt_pct_mso
     candidates = Candidates(

@@ -1,40 +1,35 @@
-"""What a recorded session taught, learnt again from its trials."""
+"""What a recorded session taught, learnt again from its trials as predictd did."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from m2m_rt.adapters.mcap_reader import Flaw, LogReader
-from m2m_rt.adapters.onnx_predictor import ModelFolder
-from m2m_rt.adapters.rig_models import RigModels
 from m2m_rt.adapters.session_folder import SessionFolder
-from m2m_rt.app.compose import open_table
+from m2m_rt.app.compose import open_table, predict_settings, session_models
 from m2m_rt.app.config import SessionConfig, read_session
 from m2m_rt.app.stage_bars import Progress
 from m2m_rt.efield import EfieldLookup
-from m2m_rt.errors import DataError
-from m2m_rt.learning import Posterior, first_posterior, rebuild
-from m2m_rt.messages import TOPICS, Trial, decode, unpack_f64
-from m2m_rt.model import FLOOR_UV
-from m2m_rt.nodes import look_up
+from m2m_rt.errors import DataError, ModelRefused
+from m2m_rt.learning import Belief, Change, muscle_answers
+from m2m_rt.messages import TOPICS, Message, ModelPromoted, Trial, decode
+from m2m_rt.nodes import Answer, CandidateFields, Forecaster, answer_of, stimulus_of
 from m2m_rt.ports import Predictor
 from m2m_rt.units import F32, F64, Bools
 
-_TRIAL_TOPIC = next(topic.name for topic in TOPICS if topic.message is Trial)
+_EVENTS = tuple(t.name for t in TOPICS if t.message in (Trial, ModelPromoted))
 
 
 @dataclass(frozen=True, slots=True)
 class LearntTrials:
-    """The trials that the posterior learnt from, in order."""
+    """The trials that were learnt from, in order."""
 
     head_from_coil: F64
-    """(n, 4, 4)"""
-
-    intensity_pct_rmt: F64
-    """(n,)"""
+    """(n, 4, 4), as reported."""
 
     relative_efield: F32
-    """(n, n_roi, 3): the model's input."""
+    """(n, n_roi, 3): the model's input, where the coil is taken to have been."""
 
     log10_uv: F64
     """(n, n_muscles)"""
@@ -45,24 +40,47 @@ class LearntTrials:
 
 @dataclass(frozen=True, slots=True)
 class LearntSession:
-    """A session's belief after its last trial."""
+    """What predictd believed after a session's last trial."""
 
     config: SessionConfig
     lookup: EfieldLookup
-    predictor: Predictor
-    """The model in use at the end."""
-
     trials: LearntTrials
-    posterior: Posterior
+    forecaster: Forecaster
+
+    @property
+    def predictor(self) -> Predictor:
+        """The model in use at the end."""
+        return self.forecaster.predictor
+
+    @property
+    def belief(self) -> Belief:
+        """After the last trial."""
+        return self.forecaster.learnt.belief
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Those that were found and hold."""
+        return self.forecaster.learnt.changes
 
     @property
     def muscles(self) -> tuple[str, ...]:
         """Names, in the order of every muscle axis."""
         return tuple(muscle.name for muscle in self.config.rig.emg.muscles)
 
+    def fields(self, head_from_coil: F64) -> CandidateFields:
+        """Return the fields of reported poses (n, 4, 4)."""
+        return self.forecaster.candidate_fields(head_from_coil)
+
+    def answers(self, column: int) -> F64:
+        """Return one muscle's log10 MEPs (n,) as they would be with its gain of now."""
+        return muscle_answers(self.trials.log10_uv[:, column], self.changes, column)
+
 
 def learn_session(folder: SessionFolder, progress: Progress) -> LearntSession:
     """Return what a recorded or running session has learnt so far.
+
+    The trials, marks and promotions of the record go through predictd's own learner, so
+    that excitability, noise and changes found are those of the session.
 
     Raises
     ------
@@ -75,73 +93,70 @@ def learn_session(folder: SessionFolder, progress: Progress) -> LearntSession:
     """
     config = read_session(folder)
     lookup = EfieldLookup(open_table(config))
-    trials = _read_trials(folder, progress)
-    models = RigModels(
-        ModelFolder(folder.models),
-        table_hash=config.table_hash,
-        muscles=[muscle.name for muscle in config.rig.emg.muscles],
+    settings = predict_settings(config)
+    forecaster = Forecaster(
+        lookup,
+        session_models(config, folder),
+        model_hash=settings.model_hash,
+        rmt_pct_mso=settings.rmt_pct_mso,
+        acts_on_changes=settings.acts_on_changes,
     )
-    last = next((t.prediction for t in reversed(trials) if t.prediction), None)
-    predictor = models.load(config.model_hash if last is None else last.model_hash)
-    learnt = _learnt_trials(trials, lookup, config)
-    return LearntSession(
-        config, lookup, predictor, learnt, _posterior(predictor, learnt)
-    )
+    _relive(forecaster, _events(folder, progress))
+    trials = _learnt_trials(forecaster, len(lookup.table.roi.points_mm))
+    return LearntSession(config, lookup, trials, forecaster)
 
 
-def _read_trials(folder: SessionFolder, progress: Progress) -> list[Trial]:
-    """Return every trial in its highest revision."""
-    found: dict[int, Trial] = {}
+def _events(folder: SessionFolder, progress: Progress) -> Iterable[Message]:
+    """Give what the belief depends on, in the order of the record."""
     reader = LogReader(folder.messages_path)
     for entry in reader:
-        progress("reading the session", reader.position, reader.n_bytes)
-        if entry.topic.partition("/")[0] != _TRIAL_TOPIC or entry.flaw is Flaw.CONTENT:
-            continue
-        trial = decode(entry.frame)
-        if isinstance(trial, Trial):
-            found[trial.trial_index] = trial
-    return [found[index] for index in sorted(found)]
+        progress("learning the session again", reader.position, reader.n_bytes)
+        if entry.flaw is not Flaw.CONTENT and entry.topic.split("/")[0] in _EVENTS:
+            yield decode(entry.frame)
 
 
-def _learnt_trials(
-    trials: list[Trial], lookup: EfieldLookup, config: SessionConfig
-) -> LearntTrials:
-    n_muscles = len(config.rig.emg.muscles)
-    known = [
-        (trial, trial.prediction, trial.prediction.intensity_pct_mso)
-        for trial in trials
-        if any(trial.learnt)
-        and trial.prediction is not None
-        and trial.prediction.intensity_pct_mso is not None
-    ]
-    poses = np.array([unpack_f64(p.head_from_coil) for _, p, _ in known])
-    poses = poses.reshape(-1, 4, 4)
-    intensity = np.array([pct for _, _, pct in known]) / config.protocol.rmt_pct_mso
-    fields = look_up(lookup, poses)
-    rows = [
-        fields.relative(slice(row, row + 1), 100.0 * level)
-        for row, level in enumerate(intensity.tolist())
-    ]
-    n_roi = len(lookup.table.roi.points_mm)
-    sizes_uv = [[size or 0.0 for size in trial.mep.mep_p2p_uv] for trial, _, _ in known]
-    if any(len(row) != n_muscles for row in sizes_uv):
-        raise DataError(f"a trial has not {n_muscles} muscles, as the rig says")
-    log10_uv = np.log10(np.maximum(np.array(sizes_uv), FLOOR_UV))
+def _relive(forecaster: Forecaster, events: Iterable[Message]) -> None:
+    """Learn, forget and switch as predictd did when it met these."""
+    answers: dict[int, Answer] = {}
+    for event in events:
+        match event:
+            case Trial():
+                _take_trial(forecaster, answers, event)
+            case ModelPromoted():
+                _switch(forecaster, event.model_hash)
+
+
+def _take_trial(
+    forecaster: Forecaster, answers: dict[int, Answer], trial: Trial
+) -> None:
+    if len(trial.learnt) != forecaster.n_muscles:
+        found = f"trial {trial.trial_index} has {len(trial.learnt)} muscles"
+        raise DataError(f"{found}, the rig has {forecaster.n_muscles}")
+    known = answers.pop(trial.trial_index, None)
+    if known is not None:  # a new revision of it
+        forecaster.forget(known)
+    stimulus = None if trial.prediction is None else stimulus_of(trial.prediction)
+    if stimulus is not None and any(trial.learnt):
+        answer = answer_of(stimulus, trial.mep.mep_p2p_uv, trial.learnt)
+        answers[trial.trial_index] = answer
+        forecaster.learn(answer)
+
+
+def _switch(forecaster: Forecaster, model_hash: str) -> None:
+    try:
+        forecaster.switch(model_hash)
+    except ModelRefused:
+        return  # as predictd, which kept the model that it had
+
+
+def _learnt_trials(forecaster: Forecaster, n_roi: int) -> LearntTrials:
+    learnt, n_muscles = forecaster.answers, forecaster.n_muscles
+    answers = [one.answer for one in learnt]
+    poses = np.array([one.stimulus.head_from_coil for one in answers])
+    nothing = np.empty((0, n_roi, 3), np.float32)
     return LearntTrials(
-        head_from_coil=poses,
-        intensity_pct_rmt=100.0 * intensity,
-        relative_efield=np.concatenate([np.empty((0, n_roi, 3), np.float32), *rows]),
-        log10_uv=log10_uv.reshape(-1, n_muscles),
-        valid=np.array([t.learnt for t, _, _ in known], bool).reshape(-1, n_muscles),
-    )
-
-
-def _posterior(predictor: Predictor, trials: LearntTrials) -> Posterior:
-    if not len(trials.relative_efield):
-        return first_posterior(predictor.prior)
-    return rebuild(
-        predictor.prior,
-        predictor.features(trials.relative_efield),
-        log10_uv=trials.log10_uv,
-        valid=trials.valid,
+        head_from_coil=poses.reshape(-1, 4, 4),
+        relative_efield=np.concatenate([nothing, *(one.field for one in learnt)]),
+        log10_uv=np.array([one.log10_uv for one in answers]).reshape(-1, n_muscles),
+        valid=np.array([one.valid for one in answers], bool).reshape(-1, n_muscles),
     )

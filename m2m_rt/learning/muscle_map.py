@@ -1,8 +1,10 @@
 """One muscle's map, and the pulse that would tell most about its hotspot.
 
-The hotspot is a matter of millimetres in a surface that is flat there, so it comes from
-regression at cortical points, where the field's geometry decides; size and shape of
-the map come from the last layer, which starts from the population.
+The hotspot is a matter of millimetres in a surface that is flat there, and each model
+errs in its own way: regression at cortical points takes every muscle for one place, the
+last layer knows only maps like its population's. Half of the equally likely hotspots
+come from either, so where the two disagree the region is as wide as that. Size and
+shape of the map come from the last layer.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from m2m_rt.learning.adaptive import Belief, reach_of, session_layer
 from m2m_rt.learning.last_layer import Posterior
 from m2m_rt.learning.map_summary import (
     COVERAGE,
@@ -43,19 +46,39 @@ _SHORT_LIST = 24
 """Pulses whose gain is computed: those that tell most about the hotspot."""
 
 
+_POOL_SHRINKS = 0.95
+"""Of the radius: draws pooled from two models are wider than their common mean errs
+(Ranjan and Gneiting, J R Stat Soc B 72:71, 2010)."""
+
+
 class MapSettings(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 ):
-    """How a map is made of what is believed."""
+    """How a map is made of what is believed.
+
+    Chosen on simulated people of two forms, of other seeds than any figure's, so that
+    intervals hold about what they say in both.
+    """
 
     n_draws: Annotated[int, Meta(gt=9, multiple_of=2)] = 400
-    sources: SourceSettings = SourceSettings(pulses_per_pulse=2.0)
-    """Two pulses count as one: with that, hotspots' radii held about what they say on
-    simulated people of two forms, of other seeds than any figure's."""
+    sources: SourceSettings = SourceSettings()
+    """Of the hotspot, of which the last layer has the other half."""
 
-    widened: Annotated[float, Meta(ge=1)] = 1.5
-    """Factor of the last layer's standard deviations: 1.25 was enough for people like
-    the ones that it was trained on; raised for others, without trying it on them."""
+    choosing: SourceSettings = SourceSettings(pulses_per_pulse=2.0)
+    """Of the next pulse and its gain, where no other model stands beside: two pulses
+    count as one, or the choice trusts a wrong place and mapping stops too early."""
+
+    widened: Annotated[float, Meta(gt=0)] = 1.1
+    """Factor of the last layer's standard deviations in size and shape, times a power
+    of the muscle's noise variance over the population's: trials that lie about the map
+    more than the population's do are noisy, or not of its form."""
+
+    widened_by_noise: Annotated[float, Meta(ge=0)] = 0.25
+    """That power."""
+
+    level_sd_log10: Annotated[float, Meta(ge=0)] = 0.1
+    """By how much a whole map may lie above or below what the last layer believes, for
+    a noise as the population's; it grows with the noise's standard deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +137,27 @@ def muscle_map(
     surfaces: Surfaces,
     sites: MapSites,
     *,
-    n_draws: int,
+    beside_mm: F64,
     rng: np.random.Generator,
 ) -> MuscleMap:
-    """Return a muscle's map; `surfaces` are at the sites of the planned yaw."""
-    draws = draw_sources(sources, n_draws, rng)
+    """Return a muscle's map.
+
+    Parameters
+    ----------
+    sources
+        What is believed of the muscle's source.
+    surfaces
+        At the sites of the planned yaw, at the map's intensity.
+    sites
+        All candidates.
+    beside_mm
+        (n_draws, 3): hotspots that the last layer holds likely, `layer_hotspots`.
+    rng
+        Draws as many from the sources.
+    """
+    draws = draw_sources(sources, len(beside_mm), rng)
     drives = source_drives(draws, sites.at_points)  # (n_draws, n)
-    hotspot = _hotspot(drives, sites)
+    hotspot = _hotspot(drives, beside_mm, sites)
     at = sites.centre_mm[sites.is_planned_yaw]
     areas = areas_mm2(surfaces.log10_uv, cell_mm2=sites.cell_mm2)
     return MuscleMap(
@@ -131,23 +168,61 @@ def muscle_map(
     )
 
 
+def layer_hotspots(
+    belief: Belief,
+    features: F32,
+    of: tuple[int, MapSites],
+    *,
+    settings: MapSettings,
+    rng: np.random.Generator,
+) -> F64:
+    """Return hotspots (n_draws, 3) that the last layer holds equally likely.
+
+    Parameters
+    ----------
+    belief
+        After the pulses so far.
+    features
+        (n, n_features) of the candidates at threshold, where nothing is saturated.
+    of
+        The muscle's row, and the candidates.
+    settings
+        How a map is made.
+    rng
+        Draws them.
+    """
+    layer, (muscle, sites) = session_layer(belief), of
+    widened = _noisy(layer, muscle) ** settings.widened_by_noise
+    weights = draw_weights(
+        layer, muscle, n_draws=settings.n_draws, rng=rng, widened=widened
+    )
+    return hotspot_places(weights @ features.astype(np.float64).T, sites.centre_mm)
+
+
 def map_surfaces(
-    posterior: Posterior,
+    belief: Belief,
     features: F32,
     muscle: int,
     *,
     settings: MapSettings,
     rng: np.random.Generator,
 ) -> Surfaces:
-    """Return the last layer's equally likely surfaces at features (n, n_features)."""
+    """Return equally likely surfaces at features (n, n_features), in the usual state.
+
+    A gain that has changed counts as it is now.
+    """
+    layer = session_layer(belief)
+    noisy = _noisy(layer, muscle)
+    widened = settings.widened * noisy**settings.widened_by_noise
     weights = draw_weights(
-        posterior,
-        muscle,
-        n_draws=settings.n_draws,
-        rng=rng,
-        widened=settings.widened,
+        layer, muscle, n_draws=settings.n_draws, rng=rng, widened=widened
     )
-    return last_layer_surfaces(posterior, features, muscle, weights)
+    drawn = last_layer_surfaces(layer, features, muscle, weights)
+    level_sd = settings.level_sd_log10 * np.sqrt(noisy)
+    sd = np.hypot(level_sd, np.sqrt(belief.gain_variance[muscle]))
+    moved = belief.gain_log10[muscle] + sd * rng.standard_normal((len(weights), 1))
+    reach = reach_of(belief.settings, drawn.log10_uv)
+    return Surfaces(drawn.log10_uv + reach * moved, drawn.noise_log10)
 
 
 def most_telling_pulse(
@@ -155,11 +230,14 @@ def most_telling_pulse(
     sites: MapSites,
     *,
     levels: F64,
-    n_draws: int,
+    beside_mm: F64,
     rng: np.random.Generator,
 ) -> NextPulse:
-    """Return which pose and level (intensity over threshold) to try next."""
-    draws = draw_sources(sources, n_draws, rng)
+    """Return which pose and level (intensity over threshold) to try next.
+
+    `beside_mm` is as for `muscle_map`; it tells how well the hotspot is known by now.
+    """
+    draws = draw_sources(sources, len(beside_mm), rng)
     drives = source_drives(draws, sites.at_points)
     places = hotspot_places(drives, sites.centre_mm)
     lowered = np.array(
@@ -181,7 +259,7 @@ def most_telling_pulse(
         level=level,
         gain_log10=float(gains.max()),
         gain_at_most_log10=gain_at_most(answers),
-        hotspot=_hotspot(drives, sites),
+        hotspot=_hotspot(drives, beside_mm, sites),
     )
 
 
@@ -190,13 +268,20 @@ def _outcomes(sources: SourcePosterior, draws: SourceDraws, drives: F64) -> Surf
     return Surfaces(answers, np.full(drives.shape[1], sources.noise_log10))
 
 
-def _hotspot(drives: F64, sites: MapSites) -> Place:
+def _noisy(layer: Posterior, muscle: int) -> float:
+    """Return a muscle's noise variance over the population's, 1 at least."""
+    return max(float(layer.noise_scale[muscle]), 1.0)
+
+
+def _hotspot(drives: F64, beside_mm: F64, sites: MapSites) -> Place:
     """Return the hotspot; its radius is never less than a site's own."""
-    places = hotspot_places(drives, sites.centre_mm)
+    of_sources = hotspot_places(drives, sites.centre_mm)
+    places = np.concatenate((of_sources, beside_mm))
     mean_mm = places.mean(axis=0)
     apart_mm = np.linalg.norm(places - mean_mm, axis=1)
+    radius_mm = _POOL_SHRINKS * np.quantile(apart_mm, COVERAGE)
     site_mm = np.sqrt(sites.cell_mm2 / np.pi)
-    return Place(mean_mm, float(np.hypot(np.quantile(apart_mm, COVERAGE), site_mm)))
+    return Place(mean_mm, float(np.hypot(radius_mm, site_mm)))
 
 
 def _row_at(hotspot: Place, drives: F64, sites: MapSites) -> int:

@@ -9,10 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from m2m_rt.learning.adaptive import (
     Belief,
     SharedSettings,
     first_belief,
+    reach_of,
     take,
     with_gain,
 )
@@ -27,6 +30,7 @@ from m2m_rt.learning.watch import (
     shift_effects,
     watch_trial,
 )
+from m2m_rt.model import FLOOR_UV
 from m2m_rt.units import F32, F64, Bools
 
 TAKEN_BACK_MM = 4.0
@@ -155,6 +159,19 @@ def shift_at(changes: Sequence[Change], trial: int) -> tuple[float, float]:
     """Return by how much the pose of a trial is moved, all changes together, mm."""
     shifts = [one.shift_mm for one in changes if one.since_trial <= trial]
     return sum(x for x, _ in shifts), sum(y for _, y in shifts)
+
+
+def muscle_answers(log10_uv: F64, changes: Sequence[Change], muscle: int) -> F64:
+    """Return one muscle's log10 MEPs (n,) as they would be with its gain of now.
+
+    Only what was evoked is rescaled; the amplifier's floor stays.
+    """
+    answers = log10_uv.copy()
+    for one in changes:
+        if one.kind is ChangeKind.GAIN and one.muscle == muscle:
+            before = answers[: one.since_trial]
+            before += reach_of(SharedSettings(), before) * one.log10_gain
+    return np.asarray(np.maximum(answers, np.log10(FLOOR_UV)))
 
 
 def _takes_back(found: Change, earlier: Change) -> bool:

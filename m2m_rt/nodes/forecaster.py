@@ -30,6 +30,7 @@ from m2m_rt.nodes.answers import (
     moved_from,
     without,
 )
+from m2m_rt.nodes.candidates import CandidateFields
 from m2m_rt.nodes.fields import FieldSource, Shift, Stimulus
 from m2m_rt.nodes.forecast import (
     Forecast,
@@ -78,6 +79,21 @@ class Forecaster:
         return self._predictor.model_hash
 
     @property
+    def predictor(self) -> Predictor:
+        """The model in use."""
+        return self._predictor
+
+    @property
+    def learnt(self) -> Learnt:
+        """Belief and changes after the last answer."""
+        return self._learnt
+
+    @property
+    def answers(self) -> LearntAnswers:
+        """What was learnt, in order, with the fields where coils are taken to be."""
+        return self._answers
+
+    @property
     def n_muscles(self) -> int:
         """Number of muscles predicted."""
         return self._shipped.prior.n_muscles
@@ -114,8 +130,12 @@ class Forecaster:
 
     def candidate_features(self, head_from_coil: F64, intensity_pct_rmt: float) -> F32:
         """Return features (n, n_features) of poses (n, 4, 4), of the model in use."""
-        fields = self._source.candidates(head_from_coil, self.shift_mm)
+        fields = self.candidate_fields(head_from_coil)
         return fields.features(self._predictor, intensity_pct_rmt)
+
+    def candidate_fields(self, head_from_coil: F64) -> CandidateFields:
+        """Return the fields of poses (n, 4, 4), where the coil is taken to be."""
+        return self._source.candidates(head_from_coil, self.shift_mm)
 
     def answers_at(self, features: F32) -> ResponseMap:
         """Return the answers expected at features (n, n_features)."""

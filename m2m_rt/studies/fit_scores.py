@@ -12,24 +12,18 @@ from m2m_rt.learning import (
     PoseMapSettings,
     Progress,
     Recording,
-    fit_map,
-    level_scales,
-    likeliest_settings,
-    predict_map,
-    predict_progressively,
 )
 from m2m_rt.studies.maps_data import (
     DRIFT,
-    FREE,
     POSITION,
     POSITION_MAP,
     ShippedMapSettings,
     average_every_model,
     fit_every_model,
-    folds,
     log10_of,
     pooled_r2,
 )
+from m2m_rt.studies.maps_own import learn_own, own_folds, own_progress
 from m2m_rt.studies.maps_scores import (
     ProgressScore,
     folded_predictions,
@@ -38,12 +32,6 @@ from m2m_rt.studies.maps_scores import (
     score_progress,
 )
 from m2m_rt.units import F64, I64
-
-REFIT_AT = (30, 60, 120, 240, 480, 960)
-"""Numbers of past pulses at which progressive predictions learn their settings anew."""
-
-_MOST_FOR_SETTINGS = 400
-"""Settings are learnt from the last so many pulses: more change them little."""
 
 FEWEST_PULSES = 20
 """With a valid MEP; fewer cannot be cut into ten folds that mean anything."""
@@ -119,9 +107,9 @@ def score_muscle(
     rows, recording = muscle_recording(table, muscle)
     models = (POSITION, POSITION_MAP, DRIFT)
     if own:
-        folded = {m: _own_folds(recording, settings[m], m) for m in models}
-        progress = _own_progress(recording, settings[DRIFT], scale)
-        settings = {m: _learn_own(recording, settings[m], m) for m in models}
+        folded = {m: own_folds(recording, settings[m]) for m in models}
+        progress = own_progress(recording, settings[DRIFT], scale)
+        settings = {m: learn_own(recording, settings[m]) for m in models}
     else:
         folded = {m: folded_predictions(recording, settings[m]) for m in models}
         progress = progressive(recording, settings[DRIFT], scale)[0]
@@ -139,52 +127,3 @@ def score_muscle(
         progressive=score,
         running_mean=running_mean_score(recording, settings[POSITION]),
     )
-
-
-def _learn_own(
-    recording: Recording, start: PoseMapSettings, model: str
-) -> PoseMapSettings:
-    """Return settings that a recording makes likely, beginning from others'."""
-    last = np.arange(len(recording.log10_uv))[-_MOST_FOR_SETTINGS:]
-    pulses = recording.pulses
-    free = [*FREE[model]]
-    if pulses.rotation is not None:
-        free.append("turn_length_deg")
-    if pulses.intensity_pct is not None:
-        free.append("intensity_length_pct")
-    part = Recording(pulses.rows(last), recording.log10_uv[last])
-    return likeliest_settings([part], start, tuple(free))
-
-
-def _own_folds(recording: Recording, start: PoseMapSettings, model: str) -> F64:
-    predicted = np.empty_like(recording.log10_uv)
-    for train, test in folds(len(predicted)):
-        part = Recording(recording.pulses.rows(train), recording.log10_uv[train])
-        settings = _learn_own(part, start, model)
-        fitted = fit_map(part.pulses, part.log10_uv, settings)
-        answer = predict_map(fitted, recording.pulses.rows(test))
-        predicted[test] = answer.mean_log10_uv
-    return predicted
-
-
-def _own_progress(
-    recording: Recording, start: PoseMapSettings, scale: LevelScaleSettings
-) -> Progress:
-    """Return progressive predictions with settings learnt from the past only."""
-    n = len(recording.log10_uv)
-    mean, sd = np.empty(n), np.empty(n)
-    ends = [at for at in REFIT_AT if at < n]
-    for begin, end in zip((0, *ends), (*ends, n), strict=True):
-        settings = start
-        if begin:
-            past = np.arange(begin)
-            part = Recording(recording.pulses.rows(past), recording.log10_uv[past])
-            settings = _learn_own(part, start, DRIFT)
-        seen = np.arange(end)
-        block = predict_progressively(
-            recording.pulses.rows(seen), recording.log10_uv[seen], settings, scale
-        )
-        mean[begin:end] = block.mean_log10_uv[begin:]
-        sd[begin:end] = block.unscaled_sd_log10_uv[begin:]
-    surprise = ((recording.log10_uv - mean) / sd) ** 2
-    return Progress(mean, sd * level_scales(mean, surprise, scale), sd)

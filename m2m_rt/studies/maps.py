@@ -1,7 +1,8 @@
 """The study of recorded motor maps: how well past pulses tell the next ones' size.
 
 A subject's hyper-parameters come from the other subjects of the folder and the shipped
-ones; with no other subject, from the shipped ones alone.
+ones; with no other subject, from the shipped ones and, for field and noise, from the
+pulses that are not being judged: the other folds, or the past.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +34,10 @@ from m2m_rt.studies.maps_data import (
     ShippedMapSettings,
     average_every_model,
     fit_every_model,
+    pooled_r2,
     recording_of,
 )
+from m2m_rt.studies.maps_own import own_folds, own_progress
 from m2m_rt.studies.maps_scores import (
     ProgressScore,
     folded_r2,
@@ -42,6 +45,7 @@ from m2m_rt.studies.maps_scores import (
     progressive,
     repeats_ceiling,
     running_mean_score,
+    score_progress,
 )
 from m2m_rt.studies.maps_truth import (
     Truth,
@@ -158,10 +162,16 @@ def _study_one(plan: _Plan, row: int, step: MapStep) -> SubjectResult:
     subject, recording = plan.subjects[row], plan.recordings[row]
     settings = plan.settings(row)
     chosen = choose_settings([plan.tables[other] for other in plan.others(row)])
-    r2 = {model: folded_r2(recording, each) for model, each in settings.items()}
+    is_alone = not plan.others(row)
+    r2 = {m: _r2(recording, each, own=is_alone) for m, each in settings.items()}
     r2 |= {name: plan.tables[row][name][setting] for name, setting in chosen.items()}
     scale = plan.shipped.level_scale
     progress, score = progressive(recording, settings[DRIFT], scale)
+    if is_alone:
+        progress = own_progress(recording, settings[DRIFT], scale)
+        score = score_progress(
+            progress.mean_log10_uv, progress.sd_log10_uv, recording.log10_uv
+        )
     beside = {
         "running_mean": running_mean_score(recording, settings[POSITION]),
         POSITION: progressive(recording, settings[POSITION], scale)[1],
@@ -182,6 +192,13 @@ def _study_one(plan: _Plan, row: int, step: MapStep) -> SubjectResult:
         baseline_settings=chosen,
         learnt_from=tuple(plan.subjects[o].subject for o in plan.others(row)),
     )
+
+
+def _r2(recording: Recording, settings: PoseMapSettings, *, own: bool) -> float | None:
+    """Return the 10-fold R²; `own` lets each fold's training pulses refine settings."""
+    if own:
+        return pooled_r2(own_folds(recording, settings), recording.log10_uv)
+    return folded_r2(recording, settings)
 
 
 def _ceilings(

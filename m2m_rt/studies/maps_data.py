@@ -26,14 +26,16 @@ DRIFT = "position_map_drift"
 SHIPPED_WEIGHT = 0.5
 """How many subjects the shipped settings count as, beside others' fitted ones."""
 
-_FIELD = ("field_sd", "field_length_mm", "noise_sd")
+FIELD_TERMS = ("field_sd", "field_length_mm", "noise_sd")
+"""What one recording tells by itself."""
+
 _OF_A_MAP = ("map_sd", "deviation_sd", "deviation_length_mm")
 _OF_DRIFT = ("drift_sd", "drift_pulses")
 
 FREE = {
-    POSITION: _FIELD,
-    POSITION_MAP: (*_FIELD, *_OF_A_MAP),
-    DRIFT: (*_FIELD, *_OF_A_MAP, *_OF_DRIFT),
+    POSITION: FIELD_TERMS,
+    POSITION_MAP: (*FIELD_TERMS, *_OF_A_MAP),
+    DRIFT: (*FIELD_TERMS, *_OF_A_MAP, *_OF_DRIFT),
 }
 """What other subjects' recordings may change in the shipped settings."""
 

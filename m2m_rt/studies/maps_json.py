@@ -38,6 +38,7 @@ def _of_subject(result: SubjectResult) -> dict[str, Any]:
     }
     return {
         "n_pulses": {m.name: len(m.mep_p2p_uv) for m in result.subject.maps},
+        "n_left_out": {m.name: m.n_left_out for m in result.subject.maps},
         "r2": dict(result.r2),
         "r2_shipped": dict(result.r2_shipped),
         "ceiling": dict(result.ceiling),
@@ -45,7 +46,7 @@ def _of_subject(result: SubjectResult) -> dict[str, Any]:
         "progressive_beside": beside,
         **_of_active(result.active),
         "settings": {
-            "learnt_from": list(result.learnt_from) or "shipped",
+            "learnt_from": list(result.learnt_from) or "shipped, and unjudged pulses",
             **settings_as_json(result.settings),
             "baselines": dict(result.baseline_settings),
         },

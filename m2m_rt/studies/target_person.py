@@ -28,8 +28,11 @@ YAWS_DEG = (-60.0, -45.0, -30.0, -15.0, 0.0, 15.0, 30.0, 45.0, 60.0)
 MAP_LEVEL = 1.2
 """Of the map whose centre of gravity and area are asked for, over threshold."""
 
-_N_PRESENCE = 40
-_N_PRESENCE_DRAWS = 300
+_A_BLOCK = 32
+"""Poses whose fields fit the cache while every muscle reads them."""
+
+_N_PRESENCE = 25
+_N_PRESENCE_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,14 @@ class Person:
     def expected_log10_uv(self, level: float) -> F64:
         """Return the true means (n, n_muscles) at every candidate pose."""
         if level not in self._expected:
-            self._expected[level] = self.subject.expected_log10_uv(
-                self.scene.fields.unit_efield_v_per_m
-                * (self.at_rmt * np.float32(level))
-            )
+            unit, times = self.scene.fields.unit_efield_v_per_m, np.float32(level)
+            parts = [
+                self.subject.expected_log10_uv(
+                    unit[first : first + _A_BLOCK] * (self.at_rmt * times)
+                )
+                for first in range(0, len(unit), _A_BLOCK)
+            ]
+            self._expected[level] = np.concatenate(parts)
         return self._expected[level]
 
     def presence(self, level: float, muscle: int) -> F64:
@@ -134,6 +141,11 @@ class Person:
 
     def fine_hotspot_mm(self, muscle: int) -> F64:
         """Return the best centre (3,) of any pose, from the best candidate on."""
+        if muscle not in self._fine_hotspot_mm:
+            self._fine_hotspot_mm[muscle] = self._search_hotspot(muscle)
+        return self._fine_hotspot_mm[muscle]
+
+    def _search_hotspot(self, muscle: int) -> F64:
         grid, row = self.scene.grid, self._best_row(muscle)
         start = np.array((*grid.offset_mm[row], grid.yaw_deg[row]))
 
@@ -168,6 +180,10 @@ class Person:
 
     @cached_property
     def _expected(self) -> dict[float, F64]:
+        return {}
+
+    @cached_property
+    def _fine_hotspot_mm(self) -> dict[int, F64]:
         return {}
 
     @cached_property

@@ -36,7 +36,10 @@ def _draw_aim(axes: Axes, figures: dict[str, Any]) -> None:
         axes.axhline(values[-1], color="0.5", linestyle=style, label=name)
     axes.legend(frameon=False, fontsize="small")
     wanted, unwanted = " ".join(found["most"]), " ".join(found["least"])
-    _name(axes, f"most {wanted}, least {unwanted}", "log10 ratio of expected MEPs")
+    if unwanted:
+        _name(axes, f"most {wanted}, least {unwanted}", "log10 ratio of expected MEPs")
+    else:
+        _name(axes, f"most {wanted}", "log10 of its expected MEP (µV)")
 
 
 def _line(axes: Axes, curve: dict[str, Any], name: str, label: str) -> None:

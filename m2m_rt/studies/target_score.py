@@ -7,9 +7,10 @@ import numpy as np
 from m2m_rt.learning import (
     Aim,
     best_candidate,
+    foresee,
     map_surfaces,
     muscle_map,
-    response_map,
+    response_map_of,
 )
 from m2m_rt.model import MUSCLES
 from m2m_rt.studies.target_person import MAP_LEVEL, Scene
@@ -47,28 +48,29 @@ class MapScore:
     """Of the given pose with the largest mean answer."""
 
 
-def score_map(session: MappingSession, muscle: int) -> MapScore:
-    """Compare what is believed with the truth."""
+def score_map(session: MappingSession, name: str) -> MapScore:
+    """Compare what is believed of a muscle with the truth."""
     person, rng = session.person, session.rng
+    row, muscle = session.features.muscles.index(name), MUSCLES.index(name)
     surfaces = map_surfaces(
-        session.posterior,
+        session.belief,
         session.features.map(person.scene),
-        muscle,
+        row,
         settings=session.settings,
         rng=rng,
     )
     found = muscle_map(
-        session.sources_of(muscle),
+        session.sources_of(row),
         surfaces,
         person.scene.sites,
-        n_draws=session.settings.n_draws,
+        beside_mm=session.layer_hotspots(row),
         rng=rng,
     )
     truth_mm, area = person.hotspot_mm(muscle), person.area_mm2(muscle)
     gravity = found.gravity
     expected = person.expected_log10_uv(MAP_LEVEL)[:, muscle]
     return MapScore(
-        muscle=MUSCLES[muscle],
+        muscle=name,
         n_pulses=len(session.given.rows),
         hotspot_mm=_apart(found.hotspot.mean_mm, truth_mm),
         fine_hotspot_mm=_apart(found.hotspot.mean_mm, person.fine_hotspot_mm(muscle)),
@@ -83,7 +85,7 @@ def score_map(session: MappingSession, muscle: int) -> MapScore:
         area_mm2=found.area_mm2.mean - area,
         area_width_mm2=found.area_mm2.p95 - found.area_mm2.p05,
         area_inside=found.area_mm2.p05 <= area <= found.area_mm2.p95,
-        measured_hotspot_mm=_apart(_measured_hotspot(session, muscle), truth_mm),
+        measured_hotspot_mm=_apart(_measured_hotspot(session, row), truth_mm),
     )
 
 
@@ -113,9 +115,9 @@ def score_aim(session: MappingSession, aim: Aim) -> AimScore | None:
     n_poses = features.by_level.shape[1]
     phi = features.by_level.reshape(-1, features.by_level.shape[2])
     row = best_candidate(
-        response_map(session.posterior, phi),
+        response_map_of(foresee(session.belief, phi)),
         aim,
-        muscles=MUSCLES,
+        muscles=features.muscles,
         allowed=np.ones(len(phi), np.bool_),
     )
     truth = np.concatenate(
@@ -142,8 +144,8 @@ def score_aim(session: MappingSession, aim: Aim) -> AimScore | None:
     )
 
 
-def _measured_hotspot(session: MappingSession, muscle: int) -> F64:
-    answers, rows = session.given.answers(muscle), np.array(session.given.rows)
+def _measured_hotspot(session: MappingSession, row: int) -> F64:
+    answers, rows = session.given.answers(row), np.array(session.given.rows)
     sites = np.unique(rows)
     means = [answers[rows == site].mean() for site in sites]
     centre: F64 = session.person.scene.grid.centre_mm[sites[int(np.argmax(means))]]

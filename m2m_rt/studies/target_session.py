@@ -3,24 +3,27 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
 import numpy as np
 
 from m2m_rt.learning import (
+    Belief,
     LastLayerPrior,
     MappingState,
     MapSettings,
     MapSites,
     NextPulse,
-    Posterior,
     SourcePosterior,
     StopReason,
     StopRule,
-    first_posterior,
+    first_belief,
     fit_sources,
-    learn,
+    layer_hotspots,
     most_telling_pulse,
     stop_reason,
+    take,
 )
+from m2m_rt.model import MUSCLES
 from m2m_rt.studies.target_person import MAP_LEVEL, Person, Scene
 from m2m_rt.units import F32, F64, I64
 
@@ -53,6 +56,14 @@ class Features:
     """(n_levels, n, n_features)"""
 
     prior: LastLayerPrior
+    """Of the muscles that are recorded."""
+
+    muscles: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[int]:
+        """Of the recorded muscles among all that a person has."""
+        return [MUSCLES.index(name) for name in self.muscles]
 
     def at(self, row: int, level: float) -> F32:
         """Return (n_features,) of one stimulus."""
@@ -82,7 +93,7 @@ class Given:
         return found
 
     def answers(self, muscle: int) -> F64:
-        """Return (n_pulses,) of one muscle."""
+        """Return (n_pulses,) of one recorded muscle."""
         return np.array([row[muscle] for row in self.log10_uv])
 
 
@@ -94,12 +105,12 @@ class MappingSession:
     features: Features
     design: Design
     muscle: int
-    """Whose hotspot is looked for."""
+    """Whose hotspot is looked for, among those that are recorded."""
 
     rng: np.random.Generator
     settings: MapSettings
     given: Given
-    posterior: Posterior
+    belief: Belief
     choices: "Choices"
     sources: SourcePosterior | None = None
     stopped: tuple[int, StopReason] | None = None
@@ -108,16 +119,18 @@ class MappingSession:
     def give(self) -> None:
         """Choose a pulse, give it and learn from it."""
         row, level = self._choose()
-        answer = self.person.answer_log10_uv(row, level, self.rng)
+        every = self.person.answer_log10_uv(row, level, self.rng)
+        answer = every[self.features.columns]
         self.given.rows.append(row)
         self.given.levels.append(level)
         self.given.log10_uv.append(answer)
-        self.posterior = learn(
-            self.posterior,
+        taken = take(
+            self.belief,
             self.features.at(row, level),
             log10_uv=answer,
             valid=np.ones(len(answer), np.bool_),
         )
+        self.belief = taken.belief
 
     def sources_of(self, muscle: int) -> SourcePosterior:
         """Return what all pulses say of a muscle's source, fitted anew."""
@@ -126,6 +139,21 @@ class MappingSession:
             self.given.answers(muscle),
             towards=self.person.scene.towards,
             settings=self.settings.sources,
+        )
+
+    def layer_hotspots(self, muscle: int, among: "Choices | None" = None) -> F64:
+        """Return likely hotspots of a recorded muscle among choices or all poses."""
+        at_threshold = self.features.by_level[level_row(1.0)]
+        sites, n_draws = self.person.scene.sites, self.settings.n_draws
+        if among is not None:
+            at_threshold, sites = at_threshold[among.rows], among.sites
+            n_draws = _N_CHOICE_DRAWS
+        return layer_hotspots(
+            self.belief,
+            at_threshold,
+            (muscle, sites),
+            settings=msgspec.structs.replace(self.settings, n_draws=n_draws),
+            rng=self.rng,
         )
 
     def consider_stopping(self, rule: StopRule, found: NextPulse) -> None:
@@ -155,14 +183,14 @@ class MappingSession:
             self.given.fields(scene),
             self.given.answers(self.muscle),
             towards=scene.towards,
-            settings=self.settings.sources,
+            settings=self.settings.choosing,
             start=None if is_fresh else self.sources,
         )
         found = most_telling_pulse(
             self.sources,
             self.choices.sites,
             levels=LEVELS,
-            n_draws=_N_CHOICE_DRAWS,
+            beside_mm=self.layer_hotspots(self.muscle, self.choices),
             rng=self.rng,
         )
         self.consider_stopping(self.choices.rule, found)
@@ -213,7 +241,7 @@ def begin(
     features: Features,
     design: Design,
     *,
-    muscle: int,
+    muscle: str,
     how: tuple[MapSettings, StopRule, np.random.Generator],
 ) -> MappingSession:
     """Return a session before its first pulse."""
@@ -222,11 +250,11 @@ def begin(
         person=person,
         features=features,
         design=design,
-        muscle=muscle,
+        muscle=features.muscles.index(muscle),
         rng=rng,
         settings=settings,
         given=Given([], [], []),
-        posterior=first_posterior(features.prior),
+        belief=first_belief(features.prior),
         choices=open_choices(person.scene, rule, rng),
     )
 

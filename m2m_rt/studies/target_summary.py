@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from m2m_rt.studies.target import AIM, TARGET, SessionScore, StudyPlan
+from m2m_rt.studies.target import SessionScore, StudyPlan
 from m2m_rt.studies.target_person import MAP_LEVEL
 from m2m_rt.studies.target_score import MapScore
 from m2m_rt.studies.target_session import Design
@@ -14,23 +14,25 @@ from m2m_rt.studies.target_session import Design
 
 def summarise_study(scores: Sequence[SessionScore], plan: StudyPlan) -> dict[str, Any]:
     """Return the figures of a report; all are over people unless they say otherwise."""
+    groups: list[tuple[str, tuple[str, ...]]] = [(plan.target, (plan.target,))]
+    groups += [("others", plan.others)] if plan.others else []
     return {
         "subjects": plan.n_people,
         "seed": plan.seed,
         "simulator": plan.simulator,
-        "muscle": TARGET,
+        "muscle": plan.target,
+        "muscles": list(plan.muscles),
         "map_intensity_pct_rmt": round(100.0 * MAP_LEVEL),
         "maps": {
             design: {
-                which: _curves(scores, plan, design, names)
-                for which, names in ((TARGET, (TARGET,)), ("others", plan.others))
+                which: _curves(scores, plan, design, names) for which, names in groups
             }
             for design in plan.designs
         },
         "aim": {
-            "most": list(AIM.most),
-            "least": list(AIM.least),
-            "least_presence": AIM.least_presence,
+            "most": list(plan.aim.most),
+            "least": list(plan.aim.least),
+            "least_presence": plan.aim.least_presence,
             **{design: _aim_curves(scores, plan, design) for design in plan.designs},
         },
         "stop": _stop(scores, plan),

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.cli import main
+from m2m_rt.app.session_trials import learn_session
+from m2m_rt.learning import first_belief, take
 from m2m_rt.studies.target_person import Person
 from tests.support.mapped import demo_scene, record_session
 
@@ -56,6 +59,25 @@ def test_the_map_agrees_with_the_person(
     assert demo_scene().lookup.guard.fault(for_maps) is None
 
 
+def test_the_map_stands_on_the_belief_that_the_session_ended_with(
+    session: tuple[Path, Person],
+) -> None:
+    folder = SessionFolder.open(session[0])
+    learnt = learn_session(folder, lambda *_: None)
+    trials, belief = learnt.trials, first_belief(learnt.predictor.prior)
+    rows = learnt.predictor.features(trials.relative_efield)
+    for row, log10_uv, valid in zip(rows, trials.log10_uv, trials.valid, strict=True):
+        belief = take(belief, row, log10_uv=log10_uv, valid=valid).belief
+    assert learnt.changes == ()
+    np.testing.assert_allclose(
+        learnt.belief.layer.latent_mean, belief.layer.latent_mean, atol=1e-4
+    )
+    assert learnt.belief.common_scale == pytest.approx(belief.common_scale, rel=1e-4)
+    state = learnt.belief.last_excitability.mean
+    np.testing.assert_allclose(state, belief.last_excitability.mean, atol=1e-4)
+    assert np.any(state != 0.0)
+
+
 def test_limits_hold_and_the_same_seed_gives_the_same_map(
     session: tuple[Path, Person], tmp_path: Path
 ) -> None:
@@ -87,6 +109,23 @@ def test_what_makes_no_sense_is_refused_in_one_line(
         one for one in capsys.readouterr().err.splitlines() if one.startswith("m2m:")
     ]
     assert wrong in line
+
+
+def test_a_session_of_one_muscle_has_its_map(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "session"
+    record_session(root, demo_scene(), n_pulses=20, seed=5, muscles=("ADM",))
+    options = ("--out", str(tmp_path / "map.png"), "--most", "ADM")
+    figures = figures_of(root, tmp_path, *options)
+    assert set(figures["muscles"]) == {"ADM"}
+    assert figures["muscles"]["ADM"]["pulses"] == 20
+    assert figures["aim"]["presence"]["ADM"] >= 0.8
+    assert {"excitability_log10", "noise_scale", "changes"} <= set(figures["state"])
+    said = capsys.readouterr().out
+    assert "expected to gain" in said or "mapped well enough" in said
+    assert main(["map", str(root), "--muscle", "FDI"]) == 2
+    assert "ADM" in capsys.readouterr().err
 
 
 def test_what_is_no_session_is_refused(tmp_path: Path) -> None:

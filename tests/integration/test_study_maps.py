@@ -108,9 +108,25 @@ def test_wrong_folders_and_files_end_with_one_line(
 ) -> None:
     assert main(["study", "maps", str(tmp_path / "none")]) == 2
     arrays = map_arrays(np.random.default_rng(0), 30)
-    arrays["MEPampRAND"][4] = np.nan
+    arrays["MEPampRAND"][4] = np.inf
     write_maps(tmp_path, "S9", arrays)
     assert main(["study", "maps", str(tmp_path)]) == 2
     first, second = capsys.readouterr().err.strip().splitlines()
     assert "no such folder" in first
     assert "S9_3MAPs.mat: MEPampRAND" in second
+
+
+def test_one_person_with_one_map_and_lost_pulses_gets_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = map_arrays(np.random.default_rng(5), 60)
+    only = {name: rows for name, rows in arrays.items() if "RAND" in name}
+    only["MEPampRAND"][[3, 9]] = np.nan
+    write_maps(tmp_path, "S7", only)
+    out = tmp_path / "f.json"
+    assert main(["study", "maps", str(tmp_path), "--json", str(out)]) == 0
+    assert "S7: RAND: 2 pulses with NaN left out" in capsys.readouterr().err
+    found = json.loads(out.read_text(encoding="utf-8"))["S7"]
+    assert (found["n_pulses"], found["n_left_out"]) == ({"RAND": 58}, {"RAND": 2})
+    assert found["r2"]["position"] > 0.5
+    assert "unjudged" in found["settings"]["learnt_from"]

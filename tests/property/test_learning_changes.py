@@ -17,6 +17,7 @@ from m2m_rt.learning import (
     learn_again,
     learn_trial,
     moved_pose,
+    muscle_answers,
     shift_at,
     with_change,
 )
@@ -244,3 +245,21 @@ def shift_change(shift_mm: tuple[float, float], *, found: int) -> Change:
         found_trial=found,
         log_ratio=9.0,
     )
+
+
+def test_answers_before_an_electrode_slipped_are_read_as_they_would_be_now() -> None:
+    halved = Change(
+        kind=ChangeKind.GAIN,
+        muscle=1,
+        log10_gain=float(np.log10(0.5)),
+        shift_mm=(0.0, 0.0),
+        since_trial=2,
+        found_trial=4,
+        log_ratio=9.0,
+    )
+    floor = np.log10(5.0)
+    measured = np.array((3.0, floor, 2.7, floor))
+    answers = muscle_answers(measured, (halved,), 1)
+    np.testing.assert_allclose(answers, (2.7, floor, 2.7, floor), atol=2e-3)
+    np.testing.assert_array_equal(muscle_answers(measured, (halved,), 0), measured)
+    assert measured[0] == 3.0  # what was measured stays

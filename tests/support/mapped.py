@@ -3,11 +3,12 @@
 import functools
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from m2m_rt.adapters.recorder import Recorder
 from m2m_rt.adapters.table_file import read_table
-from m2m_rt.app.config import read_rig
+from m2m_rt.app.config import RigConfig, SessionConfig, read_rig
 from m2m_rt.app.config_path import config_path
 from m2m_rt.app.new_session import check_rig, create_session
 from m2m_rt.app.protocol_config import ProtocolConfig
@@ -26,10 +27,17 @@ def demo_scene() -> Scene:
     return open_scene(EfieldLookup(read_table(table_path("demo"))))
 
 
-def record_session(root: Path, scene: Scene, *, n_pulses: int, seed: int) -> Person:
+def record_session(
+    root: Path,
+    scene: Scene,
+    *,
+    n_pulses: int,
+    seed: int,
+    muscles: tuple[str, ...] = MUSCLES,
+) -> Person:
     """Write a session's folder with a new person's trials; return the person."""
     person, rng = draw_person(scene, seed=seed, stream=SeedStream.DEMO, index=0)
-    rig = read_rig(config_path("rig.demo.toml"))
+    rig = rig_of(muscles)
     per_pct = rig.stimulator.didt_at_100_pct_mso_a_per_us / 100.0
     rmt_pct_mso = round(float(person.at_rmt) / per_pct)
     protocol = ProtocolConfig(subject="s01", rmt_pct_mso=rmt_pct_mso)
@@ -43,15 +51,24 @@ def record_session(root: Path, scene: Scene, *, n_pulses: int, seed: int) -> Per
     )
     poses = np.array([pulse.head_from_coil for pulse in pulses])
     unit = scene.lookup.query_batch(poses).unit_efield_v_per_m
-    muscles = [muscle.name for muscle in rig.emg.muscles]
-    with Recorder(folder, muscles) as recorder:
+    columns = [MUSCLES.index(name) for name in muscles]
+    with Recorder(folder, list(muscles)) as recorder:
         for index, pulse in enumerate(pulses):
             pct_mso = pulse.intensity_pct_rmt * rmt_pct_mso / 100.0
             field = unit[index] * np.float32(pct_mso * per_pct)
-            prediction = _prediction(index, pulse, pct_mso, new.config.model_hash)
-            trial = _trial(prediction, person.subject.draw_uv(field, rng))
+            prediction = _prediction(index, pulse, pct_mso, new.config)
+            trial = _trial(prediction, person.subject.draw_uv(field, rng)[columns])
             recorder.take("trial/predictd", encode(trial), trial.t_ns)
     return person
+
+
+def rig_of(muscles: tuple[str, ...]) -> RigConfig:
+    """Return the demo's rig with these muscles only."""
+    rig = read_rig(config_path("rig.demo.toml"))
+    by_name = {one.name: one for one in rig.emg.muscles}
+    chosen = tuple(by_name[name] for name in muscles)
+    emg = msgspec.structs.replace(rig.emg, muscles=chosen)
+    return msgspec.structs.replace(rig, emg=emg)
 
 
 def _trial(prediction: Prediction, size_uv: F64) -> Trial:
@@ -80,9 +97,9 @@ def _trial(prediction: Prediction, size_uv: F64) -> Trial:
 
 
 def _prediction(
-    index: int, pulse: PlannedPulse, pct_mso: float, model_hash: str
+    index: int, pulse: PlannedPulse, pct_mso: float, config: SessionConfig
 ) -> Prediction:
-    one_each = (2.0,) * len(MUSCLES)
+    one_each = (2.0,) * len(config.rig.emg.muscles)
     return Prediction(
         t_ns=RigNs((index + 1) * 10**9),
         seq=index,
@@ -94,7 +111,7 @@ def _prediction(
         p05_log10_uv=one_each,
         p95_log10_uv=one_each,
         prior_log10_uv=one_each,
-        model_hash=model_hash,
+        model_hash=config.model_hash,
         table_hash="",
         posterior_seq=0,
         valid=True,

@@ -53,15 +53,29 @@ def test_matlab_73_files_are_read_alike(tmp_path: Path, arrays: dict[str, F64]) 
     )
 
 
-def nan_in(arrays: dict[str, F64], name: str) -> None:
-    arrays[name][3] = np.nan
+def test_pulses_with_nan_are_left_out_and_counted(
+    tmp_path: Path, arrays: dict[str, F64]
+) -> None:
+    arrays["NavDataRAND"][3] = np.nan
+    arrays["MEPampRAND"][[3, 7]] = np.nan
+    arrays["NavDataUSER"], arrays["MEPampUSER"] = np.empty((0, 3)), np.empty((0, 0))
+    grid, rand = read_motor_maps(write_maps(tmp_path, "S1", arrays))
+    assert (grid.n_left_out, rand.n_left_out) == (0, 2)
+    kept = np.delete(np.arange(30), (3, 7))
+    np.testing.assert_allclose(rand.mep_p2p_uv, arrays["MEPampRAND"][kept, 0])
+    np.testing.assert_allclose(rand.position_mm, 10.0 * arrays["NavDataRAND"][kept])
+
+
+def infinite_in(arrays: dict[str, F64], name: str) -> None:
+    arrays[name][3] = np.inf
 
 
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda a: nan_in(a, "NavDataRAND"), r"NavDataRAND: 3 values .* row 4"),
-        (lambda a: nan_in(a, "MEPampUSER"), r"MEPampUSER: 1 values .* row 4"),
+        (lambda a: infinite_in(a, "NavDataRAND"), r"NavDataRAND: 3 values"),
+        (lambda a: infinite_in(a, "MEPampUSER"), r"MEPampUSER: 1 values"),
+        (lambda a: a.update({k: np.nan * v for k, v in a.items()}), "0 pulses"),
         (lambda a: a.pop("MEPampUSER"), "no MEPampUSER"),
         (lambda a: a.update(NavDataGRID=a["NavDataGRID"][:, :2]), r"\(30, 2\)"),
         (lambda a: a.update(MEPampGRID=a["MEPampGRID"][1:]), r"\(29, 1\)"),
@@ -99,6 +113,9 @@ def test_the_combined_map_has_three_columns(tmp_path: Path) -> None:
     scipy.io.savemat(path, {"S1": rows})
     combined = read_combined(path, "S1")
     np.testing.assert_allclose(combined.position_mm, 10.0 * rows[:, :2])
+    outside = np.vstack((rows, (0.0, 0.0, np.nan)))
+    scipy.io.savemat(path, {"S1": outside})
+    np.testing.assert_array_equal(read_combined(path, "S1").mep_p2p_uv, rows[:, 2])
     scipy.io.savemat(path, {"S1": rows[:, :2]})
     with pytest.raises(DataError, match=r"S1: shape \(40, 2\)"):
         read_combined(path, "S1")
