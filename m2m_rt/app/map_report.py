@@ -180,13 +180,19 @@ def draw_map(found: SessionMap, path: Path) -> None:
     n_muscles = len(found.muscles)
     n_columns = min(n_muscles, 4)
     n_rows = -(-n_muscles // n_columns)
-    figure = Figure(figsize=(4.4 * n_columns, 4.2 * n_rows + 0.4), layout="constrained")
+    figure = Figure(figsize=(4.4 * n_columns, 4.2 * n_rows + 0.8), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for one, muscle in zip(axes, found.muscles, strict=False):
         _draw_muscle(one, found, muscle)
     for empty in axes[n_muscles:]:
         empty.set_axis_off()
-    axes[0].legend(fontsize="x-small", frameon=False, loc="upper left")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        fontsize="small",
+        facecolor="0.55",  # white marks are seen on it
+    )
     figure.savefig(path, dpi=120)
 
 
@@ -196,6 +202,7 @@ def _draw_muscle(axes: Axes, found: SessionMap, muscle: MappedMuscle) -> None:
     size = found.answers.mean[flat, muscle.column]
     filled = axes.tricontourf(x_sites, y_sites, size, levels=20, cmap="viridis")
     axes.tricontour(x_sites, y_sites, size, levels=[np.log10(50.0)], colors="w")
+    axes.plot([], [], "w-", label="50 µV")
     given = _offsets(found, found.session.trials.head_from_coil[:, :3, 3])
     axes.plot(*given.T, ".", color="0.8", markersize=3, label="pulses given")
     hotspot = muscle.found.hotspot
