@@ -1,11 +1,15 @@
 """The one module that may call what only POSIX has; each call has a portable form."""
 
+import ctypes
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_MCL_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4
+"""Linux: all pages now and later, each from when it is first used."""
 
 
 def sync_file(descriptor: int) -> None:
@@ -73,9 +77,39 @@ def ignore_interrupt() -> None:
 
 
 def lower_priority() -> None:
-    """Let every other process go first: for long work beside a running session."""
+    """Let other processes go first: for what is to be ready some time soon."""
     if hasattr(os, "nice"):
         os.nice(10)
+
+
+def lowest_priority() -> None:
+    """Take only what others leave: for long work beside a running session.
+
+    On Linux a waking process is then put on this one's processor as if that were idle,
+    and this one's disk requests wait for all others'.
+    """
+    if hasattr(os, "nice"):
+        os.nice(19)
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def lock_memory() -> bool:
+    """Keep what this process touches in memory, where that is allowed without limit.
+
+    Pages of programs and tables can otherwise be taken away while nobody uses them, and
+    reading them back from a busy disk takes a real-time process tens of milliseconds.
+    Under a limit nothing is locked: what is asked for beyond it would be refused.
+    """
+    try:
+        import resource
+    except ImportError:
+        return False  # Windows
+    limits = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if limits[0] != resource.RLIM_INFINITY and os.geteuid() != 0:
+        return False
+    lock_all = getattr(ctypes.CDLL(None), "mlockall", None)
+    return lock_all is not None and lock_all(_MCL_CURRENT_FUTURE_ONFAULT) == 0
 
 
 @contextmanager

@@ -66,12 +66,12 @@ class OnnxPredictor:
         _refuse_signature(self._session, self.contract)
         constants = _read_constants(self._session, self.contract)
         self.prior = _prior(constants)
-        golden_efield, golden_features = (constants[name] for name in GOLDEN_NAMES)
-        fault = golden_fault(self.features(golden_efield), golden_features)
+        self.golden_efield, golden_features = (constants[name] for name in GOLDEN_NAMES)
+        fault = golden_fault(self.features(self.golden_efield), golden_features)
         if fault is not None:
             raise ModelRefused(f"model {expected_hash[:12]}: {fault}")
         for _ in range(N_WARM_UP):
-            self.features(golden_efield)
+            self.features(self.golden_efield)
 
     def features(self, relative_efield: F32) -> F32:
         """Return (n, n_features) for fields (n, n_roi, 3).

@@ -1,8 +1,9 @@
 """Notices the end of the process that started this one, however it ended."""
 
 import os
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 STDIN = 0
 
@@ -15,11 +16,20 @@ class ParentWatch:
     """
 
     def __init__(
-        self, descriptor: int = STDIN, *, then: Callable[[], None] = lambda: None
+        self,
+        descriptor: int = STDIN,
+        *,
+        then: Callable[[], None] = lambda: None,
+        heard: Callable[[bytes], object] = lambda _: None,
     ) -> None:
-        """Watch from now on; `then` is called in the watching thread."""
+        """Watch from now on.
+
+        Both are called in the watching thread: `heard` with what the parent says,
+        `then` at its end.
+        """
         self._descriptor = descriptor
         self._then = then
+        self._heard = heard
         self._ended = threading.Event()
         threading.Thread(target=self._wait, name="parent", daemon=True).start()
 
@@ -31,8 +41,8 @@ class ParentWatch:
     def _wait(self) -> None:
         # Not sys.stdin: a thread that holds its lock makes the interpreter's end fail.
         try:
-            while os.read(self._descriptor, 1024):
-                continue
+            while said := os.read(self._descriptor, 1024):
+                self._heard(said)
         except OSError:
             return
         finally:
@@ -46,3 +56,21 @@ def exit_with_parent() -> None:
     Only for work that nobody asks for once the parent is gone.
     """
     ParentWatch(then=lambda: os._exit(1))
+
+
+def lines_of_parent() -> Iterator[str]:
+    """Return the lines that the parent writes, as it writes them.
+
+    As with `exit_with_parent`, this process ends when the parent does, whatever it is
+    doing then.
+    """
+    parts: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    ParentWatch(then=lambda: os._exit(1), heard=parts.put)
+    return _lines(parts)
+
+
+def _lines(parts: "queue.SimpleQueue[bytes]") -> Iterator[str]:
+    begun = b""
+    while True:
+        *whole, begun = (begun + parts.get()).split(b"\n")
+        yield from (line.decode() for line in whole)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from m2m_rt.adapters.host import ignore_interrupt
+from m2m_rt.adapters.host import ignore_interrupt, lock_memory
 from m2m_rt.adapters.journal import Journal
 from m2m_rt.adapters.parent_watch import ParentWatch
 from m2m_rt.adapters.session_folder import SessionFolder
@@ -18,6 +18,9 @@ from m2m_rt.app.devices import open_devices
 from m2m_rt.errors import M2mError
 from m2m_rt.ports import Arrival, Source
 from m2m_rt.runtime import run_node
+
+GET_READY_S = 30.0
+"""For libraries to be loaded; the others wait twice as long for whom they hear."""
 
 
 def run_daemon(name: str, arguments: Sequence[str]) -> int:
@@ -59,6 +62,7 @@ def _run_node(process: DaemonProcess, devices: Sequence[Source]) -> None:
     with Journal(process.folder.new_journal_path(process.name)) as journal:
         process.watch(lambda: journal.fault)
         process.join()
+        lock_memory()
         inbox = process.open_inbox(devices)
         if process.name == "predictd":
             process.outbox.trace("prediction", inbox.inject)
@@ -74,6 +78,7 @@ def _run_trainer(process: DaemonProcess, _: Sequence[Source]) -> None:
         node = build_node(process.name, process.folder)
         with Journal(process.folder.new_journal_path(process.name)) as journal:
             process.watch(lambda: journal.fault)
+            fits.wait_until_ready(GET_READY_S)  # so that it does not while pulses come
             process.join()
             run_node(node, process.open_inbox((fits,)), process.outbox, journal)
 

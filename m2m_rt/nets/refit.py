@@ -108,6 +108,20 @@ def refit(
     )
 
 
+def rehearse(model_bytes: bytes) -> None:
+    """Take every step of a refit once, on invented trials: libraries load lazily."""
+    model_hash = hashlib.sha256(model_bytes).hexdigest()
+    model = OnnxPredictor(model_bytes, expected_hash=model_hash)
+    rng, n_trials = np.random.default_rng(0), 6
+    scale = rng.uniform(0.9, 1.3, (n_trials, model.contract.n_roi, 3))
+    trials = Trials(
+        relative_efield=(model.golden_efield * scale).astype(np.float32),
+        log10_uv=rng.uniform(1.0, 3.0, (n_trials, model.prior.n_muscles)),
+        valid=np.ones((n_trials, model.prior.n_muscles), np.bool_),
+    )
+    refit(model_bytes, trials, n_held_out=2, seed=0, settings=RefitSettings(n_steps=2))
+
+
 def warm_start(
     model_bytes: bytes, incumbent: OnnxPredictor
 ) -> tuple[RealtimeNet, PopulationPrior]:

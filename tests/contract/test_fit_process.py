@@ -50,9 +50,25 @@ def test_a_fit_that_answers_is_handed_on_and_another_may_follow(
 ) -> None:
     with FitProcess("tests.support.fits", tmp_path) as fits:
         assert fits.poll(0.0) == ()
-        assert answer_of(fits, request("answers")).model_hash == "b" * 64
+        first = answer_of(fits, request("answers"))
+        assert first.model_hash == "b" * 64
         assert fits.poll(0.0) == ()
-        assert answer_of(fits, request("answers", 1)).model_hash == "b" * 64
+        second = answer_of(fits, request("answers", 1))
+        assert second.model_hash == "b" * 64
+        assert first.t_ns == second.t_ns  # the process's number: it waits between fits
+
+
+def test_a_process_is_ready_before_it_is_asked(tmp_path: Path) -> None:
+    with FitProcess("tests.support.fits", tmp_path) as fits:
+        assert fits.wait_until_ready(PATIENCE_S)
+        assert answer_of(fits, request("answers")).model_hash == "b" * 64
+
+
+def test_a_process_that_cannot_start_is_not_waited_for(tmp_path: Path) -> None:
+    with FitProcess("tests.support.no_such_module", tmp_path) as fits:
+        assert not fits.wait_until_ready(PATIENCE_S)
+        answer = answer_of(fits, request("answers"))
+    assert "no_such_module" in answer.error
 
 
 @pytest.mark.parametrize(
@@ -62,7 +78,7 @@ def test_a_fit_that_answers_is_handed_on_and_another_may_follow(
         ("says nothing", LIMIT_S, "status 0"),
         ("writes trash", LIMIT_S, "refused"),
         ("answers another", LIMIT_S, "something else"),
-        ("hangs", 0.2, "status"),
+        ("hangs", 0.2, "longer than 0.2 s"),
     ],
 )
 def test_a_fit_that_goes_wrong_is_an_answer_without_a_model(
@@ -70,8 +86,10 @@ def test_a_fit_that_goes_wrong_is_an_answer_without_a_model(
 ) -> None:
     with FitProcess("tests.support.fits", tmp_path, limit_s=limit_s) as fits:
         answer = answer_of(fits, request(what))
-    assert answer.model_hash is None
-    assert error in answer.error
+        assert answer.model_hash is None
+        assert error in answer.error
+        if limit_s == LIMIT_S:
+            assert answer_of(fits, request("answers", 1)).model_hash == "b" * 64
 
 
 def test_a_second_fit_beside_a_running_one_is_refused(tmp_path: Path) -> None:
@@ -107,17 +125,17 @@ def test_a_fit_ends_with_its_trainer_even_if_that_is_killed(tmp_path: Path) -> N
 
 
 REFIT_THAT_LASTS = """\
-import sys, threading
+import sys, threading, types
+work = types.ModuleType("m2m_rt.app.refit_work")
+work.prepare_refits = lambda _: threading.Event().wait()
+sys.modules[work.__name__] = work
 from m2m_rt.app import refit_process
-refit_process.decode = lambda _: threading.Event().wait()
 refit_process.main(sys.argv[1:])
 """
 
 
 def test_the_refit_watches_its_parent(tmp_path: Path) -> None:
-    (tmp_path / "request").touch()
-    paths = [str(tmp_path / name) for name in ("", "request", "answer")]
-    command = [sys.executable, "-c", REFIT_THAT_LASTS, *paths]
+    command = [sys.executable, "-c", REFIT_THAT_LASTS, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as refit:
         assert refit.stdin is not None
         refit.stdin.close()

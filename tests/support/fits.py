@@ -1,36 +1,42 @@
-"""A refit's process for tests: what it does stands in the request's parent hash."""
+"""A fitting process for tests: what it does stands in the request's parent hash."""
 
+import os
 import socket
 import sys
 import threading
 from pathlib import Path
 
-from m2m_rt.adapters.parent_watch import exit_with_parent
-from m2m_rt.messages import FitFinished, FitRequest, decode, encode
+from m2m_rt.adapters.fit_worker import CarryOut, fit_file, serve_fits
+from m2m_rt.messages import FitFinished, FitRequest, encode
 from m2m_rt.units import RigNs
 
 
-def main(request_path: str, answer_path: str) -> None:
-    request = decode(Path(request_path).read_bytes())
-    assert isinstance(request, FitRequest)
-    answer = FitFinished(t_ns=RigNs(1), fit_id=request.fit_id, model_hash="b" * 64)
-    match request.parent_hash:
-        case "answers":
-            Path(answer_path).write_bytes(encode(answer))
-        case "writes trash":
-            Path(answer_path).write_bytes(b"\xc1 trash")
-        case "answers another":
-            Path(answer_path).write_bytes(encode(request))
-        case "hangs":
-            threading.Event().wait()
-        case "calls home":
-            exit_with_parent()
-            port = int(Path(request_path).with_name("port").read_text())
-            with socket.create_connection(("127.0.0.1", port)):
+def prepare(session: Path) -> CarryOut:
+    def carry_out(request: FitRequest) -> FitFinished:
+        answer_path = fit_file(session, request.fit_id, "answer")
+        match request.parent_hash:
+            case "says nothing":
+                sys.exit(0)
+            case "writes trash":
+                answer_path.write_bytes(b"\xc1 trash")
                 threading.Event().wait()
-        case "fails":
-            raise ArithmeticError("the loss is not finite")
+            case "answers another":
+                answer_path.write_bytes(encode(request))
+                threading.Event().wait()
+            case "hangs":
+                threading.Event().wait()
+            case "calls home":
+                port = int((session / "fits" / "port").read_text())
+                with socket.create_connection(("127.0.0.1", port)):
+                    threading.Event().wait()
+            case "fails":
+                raise ArithmeticError("the loss is not finite")
+        return FitFinished(
+            t_ns=RigNs(os.getpid()), fit_id=request.fit_id, model_hash="b" * 64
+        )
+
+    return carry_out
 
 
 if __name__ == "__main__":
-    main(*sys.argv[2:])
+    serve_fits(Path(sys.argv[1]), prepare)
