@@ -141,7 +141,9 @@ class FitProcess:
         if fit_file(self._session, running.request.fit_id, "answer").is_file():
             return True
         is_over = time.monotonic() - running.since_s > self._limit_s
-        return is_over or self._worker is None or self._worker.process.poll() is not None
+        return (
+            is_over or self._worker is None or self._worker.process.poll() is not None
+        )
 
     def _answer(self, request: FitRequest) -> FitFinished:
         path = fit_file(self._session, request.fit_id, "answer")

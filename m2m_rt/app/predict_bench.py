@@ -19,6 +19,7 @@ from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.learning import first_posterior, predict
 from m2m_rt.model import INPUT_NAME, MUSCLES
 from m2m_rt.nets import HeadField, Progress
+from m2m_rt.nets.field_process import N_PROCESS_COMPONENTS, Components, FieldProcess
 from m2m_rt.nets.paper import (
     N_SYNERGIES,
     Autoencoder,
@@ -39,15 +40,12 @@ from m2m_rt.nets.recruitment import (
 )
 from m2m_rt.nets.recruitment_graph import RecruitmentGraph, export_recruitment
 from m2m_rt.nets.refit import warm_start
-from m2m_rt.studies.baselines import N_PROCESS_COMPONENTS
-from m2m_rt.studies.coefficients import Components
 from m2m_rt.studies.committee_graph import (
     CommitteeGraph,
     PopulationGraph,
     ProcessGraph,
     export_committee,
 )
-from m2m_rt.studies.field_process import FieldProcess
 from m2m_rt.units import F32, F64
 
 PACE_S = 0.01

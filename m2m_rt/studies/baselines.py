@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from m2m_rt.nets.field_process import N_PROCESS_COMPONENTS, Components, FieldProcess
 from m2m_rt.nets.paper_data import PaperData
 from m2m_rt.nets.sessions import HeadField, Progress
-from m2m_rt.studies.coefficients import Components, field_coefficients
-from m2m_rt.studies.field_process import FieldProcess
+from m2m_rt.studies.coefficients import field_coefficients
 from m2m_rt.studies.smearing import Smearing, learn_smearing
 from m2m_rt.studies.systems import Fitted, Predicted, System
 from m2m_rt.studies.voxel_sigmoid import fit_voxel_sigmoids
 from m2m_rt.units import F64, I64
 
-N_PROCESS_COMPONENTS = 8
 N_RIDGE_COMPONENTS = 30
 _RIDGES = np.geomspace(0.1, 1e4, 30)
 

@@ -12,6 +12,7 @@ from m2m_rt.adapters.onnx_predictor import read_shipped_model
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.nets import HeadField, head_field
+from m2m_rt.nets.field_process import FieldProcess
 from m2m_rt.nets.paper_data import PaperData, PaperDesign, draw_paper_data
 from m2m_rt.nets.recruitment import RecruitmentSettings
 from m2m_rt.nets.recruitment_graph import RecruitmentGraph
@@ -36,7 +37,6 @@ from m2m_rt.studies.committee_graph import (
     PopulationGraph,
     ProcessGraph,
 )
-from m2m_rt.studies.field_process import FieldProcess
 from m2m_rt.studies.paper_study import CEILING
 from m2m_rt.studies.realtime_system import (
     FilterSystem,

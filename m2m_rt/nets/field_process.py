@@ -11,6 +11,8 @@ from m2m_rt.units import F64
 N_TUNED = 300
 """Rows, at most, that lengths and noise are tuned on; all rows are learnt from."""
 
+N_PROCESS_COMPONENTS = 8
+
 _LENGTH_AT_FIRST = 3.0
 _LENGTH_SPREAD = 1.5
 """Of the natural log of a length: a wide prior, so that a useless component ends."""
@@ -26,6 +28,22 @@ class ProcessSettings:
     signal: F64
     noise: F64
     """(n_muscles,): variances over that of the muscle's log10 MEPs."""
+
+
+class Components:
+    """Principal components of training fields, each of unit variance there."""
+
+    def __init__(self, coefficients: F64, count: int) -> None:
+        """Take them from coefficients (n, rank); at most `count`, fewer of few rows."""
+        self.centre = coefficients.mean(axis=0)
+        _, values, axes = np.linalg.svd(coefficients - self.centre, full_matrices=False)
+        kept = min(count, int(np.sum(values > 1e-6 * values[0])))
+        self.axes = axes[:kept].T / (values[:kept] / np.sqrt(len(coefficients)))
+
+    def of(self, coefficients: F64) -> F64:
+        """Return components (n, count)."""
+        components: F64 = (coefficients - self.centre) @ self.axes
+        return components
 
 
 class FieldProcess:
