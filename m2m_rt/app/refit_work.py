@@ -18,7 +18,7 @@ from m2m_rt.efield import EfieldLookup
 from m2m_rt.errors import DataError
 from m2m_rt.messages import FitFinished, FitRequest, Trial, decode, unpack_f64
 from m2m_rt.model import FLOOR_UV, MUSCLES, relative_efield
-from m2m_rt.nets.refit import Trials, refit, rehearse
+from m2m_rt.nets.refit import RefitSettings, Trials, refit, rehearse
 from m2m_rt.units import F32
 
 
@@ -28,6 +28,7 @@ def prepare_refits(session: Path) -> Callable[[FitRequest], FitFinished]:
     config = read_session(folder)
     lookup = EfieldLookup(open_table(config))
     lookup.warm_up()
+    how = RefitSettings(committee=config.protocol.learning.committee)
     rehearse(folder.model_bytes(config.model_hash))
     lowest_priority()  # from here on pulses are given; until here the session waits
 
@@ -39,6 +40,7 @@ def prepare_refits(session: Path) -> Callable[[FitRequest], FitFinished]:
             _training_trials(learnt, config, lookup),
             n_held_out=request.n_held_out,
             seed=request.rng_seed,
+            settings=how,
         )
         return FitFinished(
             t_ns=LslClock().now_ns(),

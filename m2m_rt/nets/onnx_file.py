@@ -83,6 +83,47 @@ def with_weights(
     return _checked(model, golden, features)
 
 
+def with_outputs(
+    model: onnx.ModelProto, prior: LastLayerPrior, contract: ModelContract
+) -> bytes:
+    """Return a changed graph with its outputs redone, checked as a daemon would.
+
+    Parameters
+    ----------
+    model
+        A model file's graph, changed in place; its golden input stays.
+    prior, contract
+        Of what it gives now.
+
+    Raises
+    ------
+    ModelRefused
+        If the new file does not load or breaks the contract.
+    """
+    stored = {one.name: one for one in model.graph.initializer}
+    golden = numpy_helper.to_array(stored["golden_efield_value"]).copy()
+    constants = _constants(
+        prior, golden, np.zeros((1, contract.n_features), np.float32)
+    )
+    _drop_constants(model, set(constants))
+    _set_features(model, contract.n_features)
+    _set_constants(model, constants)
+    _set_contract(model, contract)
+    features = _run(model, golden)
+    _set_constants(model, {"golden_features": features})
+    return _checked(model, golden, features)
+
+
+def with_parent(model_bytes: bytes, parent_hash: str) -> bytes:
+    """Return the same model with another parent in its contract."""
+    model = onnx.load_model_from_string(model_bytes)
+    texts = {one.key: one.value for one in model.metadata_props}
+    contract = msgspec.json.decode(texts[CONTRACT_KEY], type=ModelContract)
+    _set_contract(model, msgspec.structs.replace(contract, parent_hash=parent_hash))
+    changed: bytes = model.SerializeToString(deterministic=True)
+    return changed
+
+
 def read_weights(model_bytes: bytes) -> dict[str, F32]:
     """Return every named array stored in a model file."""
     model = onnx.load_model_from_string(model_bytes)
@@ -122,6 +163,20 @@ def _set_constants(model: onnx.ModelProto, constants: Mapping[str, F32]) -> None
         model.graph.output.append(
             helper.make_tensor_value_info(name, TensorProto.FLOAT, values.shape)
         )
+
+
+def _drop_constants(model: onnx.ModelProto, names: set[str]) -> None:
+    """Remove what `_set_constants` made, so that it can have another shape."""
+    for items in (model.graph.output, model.graph.node, model.graph.initializer):
+        kept = [one for one in items if one.name.removesuffix("_value") not in names]
+        del items[:]
+        items.extend(kept)
+
+
+def _set_features(model: onnx.ModelProto, n_features: int) -> None:
+    """Say how wide the features are."""
+    (features,) = [one for one in model.graph.output if one.name == FEATURES_NAME]
+    features.type.tensor_type.shape.dim[1].dim_value = n_features
 
 
 def _fill(initializer: onnx.TensorProto, values: F32) -> None:

@@ -22,10 +22,10 @@ from m2m_rt.nets.shape_features import ShapeFeatures, ShapeSettings
 from m2m_rt.units import F64
 
 _LN10 = math.log(10.0)
-_LEAST_LOG10_UV = -1.0
+LEAST_LOG10_UV = -1.0
 """Amplitude without drive, 10⁻⁷ V in Goetz's model."""
 
-_SHARPNESS = 25.0
+SHARPNESS = 25.0
 """Of the bend at the profile's foot, over drive at half height."""
 
 _USUAL_NOISE_SHARE = 0.15
@@ -158,7 +158,7 @@ class Curves(nn.Module):
         low, middle, high = np.quantile(log10_uv, (0.03, 0.5, 0.95), axis=0)
         self.top = nn.Parameter(_tensor(high))
         self.floor = nn.Parameter(_tensor(np.minimum(low, _USUAL_FLOOR_LOG10_UV)))
-        share = (middle - _LEAST_LOG10_UV) / (high - _LEAST_LOG10_UV)
+        share = (middle - LEAST_LOG10_UV) / (high - LEAST_LOG10_UV)
         share = np.clip(share, 0.05, 0.95)
         self.offset = nn.Parameter(_tensor(np.log(share / (1.0 - share)) / 8.0))
         for name in ("log_steepness", "foot_logit"):
@@ -185,10 +185,10 @@ class Curves(nn.Module):
         """Return what drives (n, n_muscles) evoke, noise before the profile added."""
         noisy = log_drive + torch.exp(self.log_before) * self.nodes
         foot = torch.sigmoid(self.foot_logit - 0.4)
-        reach = nn.functional.softplus((torch.exp(noisy) - foot) * _SHARPNESS)
-        log_reach = torch.log(reach / (_SHARPNESS * (1.0 - foot)) + 1e-6)
+        reach = nn.functional.softplus((torch.exp(noisy) - foot) * SHARPNESS)
+        log_reach = torch.log(reach / (SHARPNESS * (1.0 - foot)) + 1e-6)
         rise = torch.sigmoid(torch.exp(self.log_steepness) * log_reach)
-        evoked = _LEAST_LOG10_UV + (self.top - _LEAST_LOG10_UV) * rise
+        evoked = LEAST_LOG10_UV + (self.top - LEAST_LOG10_UV) * rise
         powers = torch.logaddexp(2 * _LN10 * evoked, 2 * _LN10 * self.floor)
         return Spots(0.5 * powers / _LN10, evoked, self.weights)
 
@@ -209,14 +209,19 @@ class Curves(nn.Module):
 
     def minus_log_prior(self) -> Tensor:
         """Return half the squared distance from the start, in prior spreads."""
-        spreads = {name: start.spread for name, start in _STARTS.items()}
-        spreads |= {"top": _TOP_SPREAD, "floor": _FLOOR_SPREAD}
-        spreads |= {"offset": _OFFSET_SPREAD, "drive": 1.0}
+        spreads = prior_spreads()
         parts = [
             (((parameter - self._start[name]) / spreads[name]) ** 2).sum()
             for name, parameter in self.named_parameters()
         ]
         return 0.5 * torch.stack(parts).sum()
+
+
+def prior_spreads() -> dict[str, float]:
+    """Return the prior standard deviation of every parameter about its start."""
+    spreads = {name: start.spread for name, start in _STARTS.items()}
+    spreads |= {"top": _TOP_SPREAD, "floor": _FLOOR_SPREAD}
+    return spreads | {"offset": _OFFSET_SPREAD, "drive": 1.0}
 
 
 def fit_recruitment(

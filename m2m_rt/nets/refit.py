@@ -1,12 +1,16 @@
-"""A refit of the network in use on one subject's own trials, started from its weights.
+"""A refit of the model in use on one subject's own trials.
 
-All weights and the last layer's prior may move, each held back to where it was in
-proportion to its size: tens of trials must not undo what the population taught. The
-candidate never sees the held-out last trials; it and its parent are scored on them one
-by one, each learning its last layer as it goes, as it would in the session.
+Two candidates: the network, started from its weights, and a committee of the network
+with curves and a process that learn the subject from nothing. All weights of the
+network and the last layer's prior may move, each held back to where it was in
+proportion to its size: tens of trials must not undo what the population taught. No
+candidate sees the held-out last trials; each and the parent are scored on them one by
+one, learning the last layer as it goes, as it would in the session. The better one is
+handed over, its score lessened by what the better of two gains by chance.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,10 +22,12 @@ from torch import Tensor
 
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.errors import DataError
-from m2m_rt.learning import first_posterior, learn, predict
+from m2m_rt.learning import first_posterior, learn, predict, predict_mean, rebuild
 from m2m_rt.model import ModelContract
+from m2m_rt.nets.committee import fit_columns
+from m2m_rt.nets.committee_file import network_part, with_columns
 from m2m_rt.nets.evidence import session_log_evidence
-from m2m_rt.nets.onnx_file import read_weights, with_weights
+from m2m_rt.nets.onnx_file import read_weights, with_parent, with_weights
 from m2m_rt.nets.realtime import PopulationPrior, RealtimeNet, RealtimeSettings
 from m2m_rt.units import F32, F64, Bools
 
@@ -35,6 +41,16 @@ class RefitSettings(
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
     hold: Annotated[float, Meta(gt=0)] = 0.2
     """Prior sd of a weight's change over the root mean square of its array."""
+
+    committee: bool = True
+    """Whether a committee is a candidate too."""
+
+    least_trials: Annotated[int, Meta(gt=0)] = 20
+    """That a committee is fitted to; with fewer the population knew better."""
+
+    least_valid_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Of a muscle's MEPs, for the committee to speak of it; else the network alone
+    does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,8 @@ class Refitted:
 
     model_bytes: bytes
     candidate_score: float
-    """Mean natural log predictive density per held-out valid MEP."""
+    """Mean natural log predictive density per held-out valid MEP, less what having
+    chosen the better of two candidates is worth."""
 
     incumbent_score: float
     n_scored: int
@@ -72,7 +89,7 @@ def refit(
     seed: int,
     settings: RefitSettings | None = None,
 ) -> Refitted:
-    """Return a candidate fitted on all but the last `n_held_out` trials.
+    """Return the better candidate, fitted on all but the last `n_held_out` trials.
 
     The same input on the same machine gives the same bytes.
 
@@ -81,45 +98,70 @@ def refit(
     DataError
         If too few trials are left to fit on, or nothing is left to score.
     """
+    how = settings or RefitSettings()
     n_fitted = len(trials.log10_uv) - n_held_out
     if n_fitted < 1 or not trials.valid[n_fitted:].any():
         msg = f"{len(trials.log10_uv)} trials, {n_held_out} held out: nothing to do"
         raise DataError(msg)
-    parent_hash = hashlib.sha256(model_bytes).hexdigest()
-    incumbent = OnnxPredictor(model_bytes, expected_hash=parent_hash)
-    net, prior = warm_start(model_bytes, incumbent)
     fitted = Trials(
         relative_efield=trials.relative_efield[:n_fitted],
         log10_uv=trials.log10_uv[:n_fitted],
         valid=trials.valid[:n_fitted],
     )
     torch.set_num_threads(1)
+    network_bytes = network_part(model_bytes)
     torch.manual_seed(seed)
-    _fit(net, prior, fitted, settings or RefitSettings())
-    candidate_bytes = _candidate(model_bytes, incumbent, net, prior)
-    candidate = OnnxPredictor(
-        candidate_bytes, expected_hash=hashlib.sha256(candidate_bytes).hexdigest()
-    )
+    candidates = [_refit_network(network_bytes, fitted, how)]
+    if how.committee and n_fitted >= how.least_trials:
+        candidates.append(_committee(network_bytes, fitted, how))
+    parent_hash = _hash(model_bytes)
+    candidates = [with_parent(one, parent_hash) for one in candidates]
+    scores = [_held_out_scores(_load(one), trials, n_fitted) for one in candidates]
+    best, price = choose(scores)
+    incumbent = _held_out_scores(_load(model_bytes), trials, n_fitted)
     return Refitted(
-        model_bytes=candidate_bytes,
-        candidate_score=_held_out_score(candidate, trials, n_fitted),
-        incumbent_score=_held_out_score(incumbent, trials, n_fitted),
+        model_bytes=candidates[best],
+        candidate_score=_mean(scores[best]) - price,
+        incumbent_score=_mean(incumbent),
         n_scored=int(trials.valid[n_fitted:].sum()),
     )
 
 
 def rehearse(model_bytes: bytes) -> None:
     """Take every step of a refit once, on invented trials: libraries load lazily."""
-    model_hash = hashlib.sha256(model_bytes).hexdigest()
-    model = OnnxPredictor(model_bytes, expected_hash=model_hash)
-    rng, n_trials = np.random.default_rng(0), 6
+    model, rng, n_trials = _load(model_bytes), np.random.default_rng(0), 6
     scale = rng.uniform(0.9, 1.3, (n_trials, model.contract.n_roi, 3))
     trials = Trials(
         relative_efield=(model.golden_efield * scale).astype(np.float32),
         log10_uv=rng.uniform(1.0, 3.0, (n_trials, model.prior.n_muscles)),
         valid=np.ones((n_trials, model.prior.n_muscles), np.bool_),
     )
-    refit(model_bytes, trials, n_held_out=2, seed=0, settings=RefitSettings(n_steps=2))
+    brief = RefitSettings(n_steps=2, least_trials=2)
+    refit(model_bytes, trials, n_held_out=2, seed=0, settings=brief)
+
+
+def choose(scores: list[F64]) -> tuple[int, float]:
+    """Return which candidate did best, and what having had the choice is worth.
+
+    Of two that are equally good the better one by chance is ahead of itself by the
+    standard error of their difference over √(2π), on average.
+
+    Parameters
+    ----------
+    scores
+        (n_trials, 2) of each of one or two candidates, on the same trials: sums of log
+        densities over a trial's valid MEPs, and their number.
+    """
+    best = int(np.argmax([_mean(one) for one in scores]))
+    if len(scores) == 1:
+        return best, 0.0
+    first, second = scores
+    n_meps, n_trials = first[:, 1].sum(), len(first)
+    apart = first[:, 0] - second[:, 0]
+    apart = apart - apart.sum() * first[:, 1] / n_meps  # MEPs of a trial go together
+    correction = n_trials / max(n_trials - 1, 1)
+    error = math.sqrt(correction * float(np.sum(apart**2))) / float(n_meps)
+    return best, error / math.sqrt(2.0 * math.pi)
 
 
 def warm_start(
@@ -145,6 +187,34 @@ def warm_start(
         }
     )
     return net, prior
+
+
+def _refit_network(
+    network_bytes: bytes, trials: Trials, settings: RefitSettings
+) -> bytes:
+    """Return the network fitted on."""
+    incumbent = _load(network_bytes)
+    net, prior = warm_start(network_bytes, incumbent)
+    _fit(net, prior, trials, settings)
+    return _candidate(network_bytes, incumbent, net, prior)
+
+
+def _committee(network_bytes: bytes, trials: Trials, settings: RefitSettings) -> bytes:
+    """Return the network with curves and a process beside it.
+
+    What is not valid is filled in with what the network expects, so that one process
+    serves all muscles.
+    """
+    network = _load(network_bytes)
+    features = network.features(trials.relative_efield)
+    posterior = rebuild(
+        network.prior, features, log10_uv=trials.log10_uv, valid=trials.valid
+    )
+    expected = predict_mean(posterior, features)
+    log10_uv = np.where(trials.valid, trials.log10_uv, expected)
+    columns = fit_columns(trials.relative_efield, log10_uv)
+    learnt = trials.valid.mean(axis=0) >= settings.least_valid_share
+    return with_columns(network_bytes, columns, learnt)
 
 
 def _fit(
@@ -201,19 +271,34 @@ def _candidate(
     )
 
 
-def _held_out_score(model: OnnxPredictor, trials: Trials, n_fitted: int) -> float:
-    """Return the mean log density of the held-out MEPs, each from what came before."""
+def _held_out_scores(model: OnnxPredictor, trials: Trials, n_fitted: int) -> F64:
+    """Return (n_held_out, 2): sums of log densities of a trial's MEPs, and their count.
+
+    Each trial is foretold from what came before.
+    """
     posterior = first_posterior(model.prior)
-    total, count = 0.0, 0
+    scores = []
     for row, features in enumerate(model.features(trials.relative_efield)):
         valid, log10_uv = trials.valid[row], trials.log10_uv[row]
         if row >= n_fitted:
             predicted = predict(posterior, features[np.newaxis])
             density = predicted.log_density(np.where(valid, log10_uv, 0.0))[0]
-            total += float(density[valid].sum())
-            count += int(valid.sum())
+            scores.append((float(density[valid].sum()), float(valid.sum())))
         posterior = learn(posterior, features, log10_uv=log10_uv, valid=valid)
-    return total / max(count, 1)
+    return np.array(scores)
+
+
+def _mean(scores: F64) -> float:
+    """Return the mean log density per MEP."""
+    return float(scores[:, 0].sum() / max(scores[:, 1].sum(), 1.0))
+
+
+def _load(model_bytes: bytes) -> OnnxPredictor:
+    return OnnxPredictor(model_bytes, expected_hash=_hash(model_bytes))
+
+
+def _hash(model_bytes: bytes) -> str:
+    return hashlib.sha256(model_bytes).hexdigest()
 
 
 def _tensor(values: F64 | Bools) -> Tensor:

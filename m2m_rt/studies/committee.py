@@ -9,9 +9,6 @@ from m2m_rt.nets.sessions import Progress
 from m2m_rt.studies.systems import Fitted, Predicted, System
 from m2m_rt.units import F64, I64
 
-COMMITTEE_WEIGHTS = (2.0, 1.0, 1.0)
-"""Of recruitment, population, process; chosen on subjects that nothing is judged on."""
-
 
 @dataclass(frozen=True, slots=True)
 class Committee:

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from m2m_rt.learning import Posterior
 from m2m_rt.model import INPUT_NAME
+from m2m_rt.nets.committee import COMMITTEE_WEIGHTS
 from m2m_rt.nets.field_process import Components, FieldProcess
 from m2m_rt.nets.graph import bare_graph
 from m2m_rt.nets.realtime import RealtimeNet
 from m2m_rt.nets.recruitment_graph import EXPECTED_NAME, RecruitmentGraph
-from m2m_rt.studies.committee import COMMITTEE_WEIGHTS
 from m2m_rt.units import F32, F64
 
 

@@ -13,13 +13,14 @@ import torch
 
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.learning import Posterior, first_posterior, learn, predict
+from m2m_rt.nets.committee import COMMITTEE_WEIGHTS
 from m2m_rt.nets.paper_data import PaperData
 from m2m_rt.nets.recruitment import Recruited, RecruitmentSettings, fit_recruitment
-from m2m_rt.nets.refit import Trials, refit
+from m2m_rt.nets.refit import RefitSettings, Trials, refit
 from m2m_rt.nets.sessions import HeadField, Progress
 from m2m_rt.nets.subject_net import SubjectNet, SubjectNetSettings, fit_subject_net
 from m2m_rt.studies.baselines import NamedSystem, fit_process, log10_meps
-from m2m_rt.studies.committee import COMMITTEE_WEIGHTS, Committee, Remembered
+from m2m_rt.studies.committee import Committee, Remembered
 from m2m_rt.studies.field_rows import FieldRows, FilterPlan, start_filters
 from m2m_rt.studies.smearing import Smearing, learn_smearing
 from m2m_rt.studies.systems import Fitted, Predicted, System
@@ -124,7 +125,13 @@ class PopulationSystem:
         )
         n_held_out = max(1, round(_HELD_OUT * len(order)))
         n_threads = torch.get_num_threads()
-        found = refit(self.model_bytes, trials, n_held_out=n_held_out, seed=0)
+        found = refit(
+            self.model_bytes,
+            trials,
+            n_held_out=n_held_out,
+            seed=0,
+            settings=RefitSettings(committee=False),
+        )
         torch.set_num_threads(n_threads)  # a refit takes one; others go on with theirs
         better = found.candidate_score > found.incumbent_score
         return found.model_bytes if better else self.model_bytes

@@ -12,6 +12,7 @@ from m2m_rt.adapters.onnx_predictor import read_shipped_model
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.nets import HeadField, head_field
+from m2m_rt.nets.committee import COMMITTEE_WEIGHTS
 from m2m_rt.nets.field_process import FieldProcess
 from m2m_rt.nets.paper_data import PaperData, PaperDesign, draw_paper_data
 from m2m_rt.nets.recruitment import RecruitmentSettings
@@ -27,7 +28,6 @@ from m2m_rt.studies.baselines import (
 )
 from m2m_rt.studies.coefficients import field_coefficients
 from m2m_rt.studies.committee import (
-    COMMITTEE_WEIGHTS,
     Committee,
     FittedCommittee,
     Remembered,
