@@ -17,6 +17,9 @@ class LearningProtocol(
     fit_every_trials: Annotated[int, Meta(gt=0)] = 20
     n_held_out: Annotated[int, Meta(gt=0)] = 10
     promotion: PromotionRule = PromotionRule()
+    committee: bool = True
+    """Whether a refit also tries a committee of network, curves and process."""
+
     acts_on_changes: bool = True
     """Whether a gain or shift that is found is taken into account, or only said."""
 

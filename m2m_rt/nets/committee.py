@@ -76,6 +76,14 @@ def fit_columns(
     return Columns(basis, recruitment, parts, process, correction)
 
 
+def shape_spread(relative_efield: F32) -> float:
+    """Return how far fields (n, n_roi, 3) of size 1 lie from their mean, on average."""
+    flat = _flat(relative_efield)
+    shapes = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    apart = np.sum((shapes - shapes.mean(axis=0)) ** 2, axis=1)
+    return float(np.sqrt(apart.mean()))
+
+
 def _coefficients(relative_efield: F32) -> tuple[F64, F64]:
     """Return a basis of fields, and their coefficients (n, rank)."""
     basis, triangle = np.linalg.qr(_flat(relative_efield).T)

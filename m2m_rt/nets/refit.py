@@ -10,7 +10,6 @@ handed over, its score lessened by what the better of two gains by chance.
 """
 
 import hashlib
-import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,12 +20,13 @@ from msgspec import Meta
 from torch import Tensor
 
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
-from m2m_rt.errors import DataError
-from m2m_rt.learning import first_posterior, learn, predict, predict_mean, rebuild
+from m2m_rt.errors import DataError, ModelRefused
+from m2m_rt.learning import predict_mean, rebuild
 from m2m_rt.model import ModelContract
-from m2m_rt.nets.committee import fit_columns
+from m2m_rt.nets.committee import fit_columns, shape_spread
 from m2m_rt.nets.committee_file import network_part, with_columns
 from m2m_rt.nets.evidence import session_log_evidence
+from m2m_rt.nets.held_out import choose, held_out_scores, mean_score
 from m2m_rt.nets.onnx_file import read_weights, with_parent, with_weights
 from m2m_rt.nets.realtime import PopulationPrior, RealtimeNet, RealtimeSettings
 from m2m_rt.units import F32, F64, Bools
@@ -47,6 +47,9 @@ class RefitSettings(
 
     least_trials: Annotated[int, Meta(gt=0)] = 20
     """That a committee is fitted to; with fewer the population knew better."""
+
+    least_shape_spread: Annotated[float, Meta(ge=0)] = 0.05
+    """Of the trials' fields, over their size; a map's is about 0.4."""
 
     least_valid_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
     """Of a muscle's MEPs, for the committee to speak of it; else the network alone
@@ -113,16 +116,16 @@ def refit(
     torch.manual_seed(seed)
     candidates = [_refit_network(network_bytes, fitted, how)]
     if how.committee and n_fitted >= how.least_trials:
-        candidates.append(_committee(network_bytes, fitted, how))
+        candidates += _committees(network_bytes, fitted, how)
     parent_hash = _hash(model_bytes)
     candidates = [with_parent(one, parent_hash) for one in candidates]
-    scores = [_held_out_scores(_load(one), trials, n_fitted) for one in candidates]
+    scores = [_held_out(one, trials, n_fitted) for one in candidates]
     best, price = choose(scores)
-    incumbent = _held_out_scores(_load(model_bytes), trials, n_fitted)
+    incumbent = _held_out(model_bytes, trials, n_fitted)
     return Refitted(
         model_bytes=candidates[best],
-        candidate_score=_mean(scores[best]) - price,
-        incumbent_score=_mean(incumbent),
+        candidate_score=mean_score(scores[best]) - price,
+        incumbent_score=mean_score(incumbent),
         n_scored=int(trials.valid[n_fitted:].sum()),
     )
 
@@ -138,30 +141,6 @@ def rehearse(model_bytes: bytes) -> None:
     )
     brief = RefitSettings(n_steps=2, least_trials=2)
     refit(model_bytes, trials, n_held_out=2, seed=0, settings=brief)
-
-
-def choose(scores: list[F64]) -> tuple[int, float]:
-    """Return which candidate did best, and what having had the choice is worth.
-
-    Of two that are equally good the better one by chance is ahead of itself by the
-    standard error of their difference over √(2π), on average.
-
-    Parameters
-    ----------
-    scores
-        (n_trials, 2) of each of one or two candidates, on the same trials: sums of log
-        densities over a trial's valid MEPs, and their number.
-    """
-    best = int(np.argmax([_mean(one) for one in scores]))
-    if len(scores) == 1:
-        return best, 0.0
-    first, second = scores
-    n_meps, n_trials = first[:, 1].sum(), len(first)
-    apart = first[:, 0] - second[:, 0]
-    apart = apart - apart.sum() * first[:, 1] / n_meps  # MEPs of a trial go together
-    correction = n_trials / max(n_trials - 1, 1)
-    error = math.sqrt(correction * float(np.sum(apart**2))) / float(n_meps)
-    return best, error / math.sqrt(2.0 * math.pi)
 
 
 def warm_start(
@@ -199,12 +178,17 @@ def _refit_network(
     return _candidate(network_bytes, incumbent, net, prior)
 
 
-def _committee(network_bytes: bytes, trials: Trials, settings: RefitSettings) -> bytes:
-    """Return the network with curves and a process beside it.
+def _committees(
+    network_bytes: bytes, trials: Trials, settings: RefitSettings
+) -> list[bytes]:
+    """Return the network with curves and a process beside it, if these can be fitted.
 
     What is not valid is filled in with what the network expects, so that one process
-    serves all muscles.
+    serves all muscles. Trials of one place and direction teach no map: then there is
+    none.
     """
+    if shape_spread(trials.relative_efield) < settings.least_shape_spread:
+        return []
     network = _load(network_bytes)
     features = network.features(trials.relative_efield)
     posterior = rebuild(
@@ -212,9 +196,12 @@ def _committee(network_bytes: bytes, trials: Trials, settings: RefitSettings) ->
     )
     expected = predict_mean(posterior, features)
     log10_uv = np.where(trials.valid, trials.log10_uv, expected)
-    columns = fit_columns(trials.relative_efield, log10_uv)
     learnt = trials.valid.mean(axis=0) >= settings.least_valid_share
-    return with_columns(network_bytes, columns, learnt)
+    try:
+        columns = fit_columns(trials.relative_efield, log10_uv)
+        return [with_columns(network_bytes, columns, learnt)]
+    except (np.linalg.LinAlgError, ModelRefused):
+        return []  # numbers that lead nowhere cost a candidate, not the fit
 
 
 def _fit(
@@ -271,26 +258,16 @@ def _candidate(
     )
 
 
-def _held_out_scores(model: OnnxPredictor, trials: Trials, n_fitted: int) -> F64:
-    """Return (n_held_out, 2): sums of log densities of a trial's MEPs, and their count.
-
-    Each trial is foretold from what came before.
-    """
-    posterior = first_posterior(model.prior)
-    scores = []
-    for row, features in enumerate(model.features(trials.relative_efield)):
-        valid, log10_uv = trials.valid[row], trials.log10_uv[row]
-        if row >= n_fitted:
-            predicted = predict(posterior, features[np.newaxis])
-            density = predicted.log_density(np.where(valid, log10_uv, 0.0))[0]
-            scores.append((float(density[valid].sum()), float(valid.sum())))
-        posterior = learn(posterior, features, log10_uv=log10_uv, valid=valid)
-    return np.array(scores)
-
-
-def _mean(scores: F64) -> float:
-    """Return the mean log density per MEP."""
-    return float(scores[:, 0].sum() / max(scores[:, 1].sum(), 1.0))
+def _held_out(model_bytes: bytes, trials: Trials, n_fitted: int) -> F64:
+    """Return a model's scores of the trials after the fitted ones."""
+    model = _load(model_bytes)
+    return held_out_scores(
+        model.prior,
+        model.features(trials.relative_efield),
+        log10_uv=trials.log10_uv,
+        valid=trials.valid,
+        n_learnt=n_fitted,
+    )
 
 
 def _load(model_bytes: bytes) -> OnnxPredictor:

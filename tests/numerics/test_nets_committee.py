@@ -12,9 +12,10 @@ from m2m_rt.learning import first_posterior, predict
 from m2m_rt.nets import RefitSettings, Trials, refit
 from m2m_rt.nets.committee import Columns, fit_columns
 from m2m_rt.nets.committee_file import network_part, with_columns
+from m2m_rt.nets.held_out import choose
 from m2m_rt.nets.left_out import left_out_log10_uv
 from m2m_rt.nets.recruitment import fit_recruitment
-from m2m_rt.nets.refit import choose, rehearse
+from m2m_rt.nets.refit import rehearse
 from m2m_rt.units import F32, F64
 from tests.support.models import N_ROI, small_model
 
@@ -151,6 +152,19 @@ def test_a_committee_is_handed_over_and_is_the_parent_of_the_next() -> None:
     without = RefitSettings(committee=False)
     only = refit(first.model_bytes, trials(70), n_held_out=10, seed=2, settings=without)
     assert network_part(only.model_bytes) == only.model_bytes
+
+
+def test_trials_of_one_place_leave_the_network_alone() -> None:
+    mapped = trials(40)
+    rng = np.random.default_rng(0)
+    level = rng.uniform(0.9, 1.5, (40, 1, 1)).astype(np.float32)
+    still = Trials(
+        relative_efield=mapped.relative_efield[:1] * level,
+        log10_uv=mapped.log10_uv,
+        valid=mapped.valid,
+    )
+    found = refit(small_model(), still, n_held_out=10, seed=1)
+    assert network_part(found.model_bytes) == found.model_bytes
 
 
 def test_a_rehearsal_goes_through_every_step() -> None:
