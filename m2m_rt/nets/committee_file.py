@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, numpy_helper
 
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
@@ -137,17 +138,19 @@ class _Graph:
     model: onnx.ModelProto
     _count: int = 0
 
-    def constant(self, values: F64 | float, dtype: type = np.float32) -> str:
+    def constant(self, values: ArrayLike, dtype: DTypeLike = np.float32) -> str:
         """Return the name of a stored array."""
         name = self._next("constant")
-        array = np.ascontiguousarray(values, dtype)
+        array = np.asarray(values, dtype)
         self.model.graph.initializer.append(numpy_helper.from_array(array, name))
         return name
 
     def op(self, kind: str, *inputs: str, **attributes: int) -> str:
         """Return the name of what an operator gives."""
         name = self._next(kind.lower())
-        node = helper.make_node(kind, list(inputs), [name], name=name, **attributes)
+        node = helper.make_node(kind, list(inputs), [name], name=name)
+        for key, value in attributes.items():
+            node.attribute.append(helper.make_attribute(key, value))
         self.model.graph.node.append(node)
         return name
 

@@ -1,6 +1,6 @@
 """A refit of the model in use on one subject's own trials.
 
-Two candidates: the network, started from its weights, and a committee of the network
+Two candidates: the network, started from its weights, and a committee of that network
 with curves and a process that learn the subject from nothing. All weights of the
 network and the last layer's prior may move, each held back to where it was in
 proportion to its size: tens of trials must not undo what the population taught. No
@@ -116,7 +116,7 @@ def refit(
     torch.manual_seed(seed)
     candidates = [_refit_network(network_bytes, fitted, how)]
     if how.committee and n_fitted >= how.least_trials:
-        candidates += _committees(network_bytes, fitted, how)
+        candidates += _committees(candidates[0], fitted, how)
     parent_hash = _hash(model_bytes)
     candidates = [with_parent(one, parent_hash) for one in candidates]
     scores = [_held_out(one, trials, n_fitted) for one in candidates]
