@@ -8,18 +8,17 @@ than they are.
 """
 
 import hashlib
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import onnx
-from numpy.typing import ArrayLike, DTypeLike
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.learning import LastLayerPrior
 from m2m_rt.model import FEATURES_NAME, INPUT_NAME
 from m2m_rt.nets.committee import Columns
+from m2m_rt.nets.graph import AddedNodes
 from m2m_rt.nets.onnx_file import read_weights, with_outputs
 from m2m_rt.nets.recruitment import LEAST_LOG10_UV, SHARPNESS, Curves
 from m2m_rt.units import F64, Bools
@@ -70,7 +69,7 @@ def with_columns(network_bytes: bytes, columns: Columns, learnt: Bools) -> bytes
         values = getattr(prior, part).astype(np.float32)
         stored = numpy_helper.from_array(values, _NETWORK_PRIOR + part)
         model.graph.initializer.append(stored)
-    _add_columns(_Graph(model), columns)
+    _add_columns(AddedNodes(model, _PREFIX), columns)
     whole = msgspec.structs.replace(
         contract,
         producer="m2m_rt nets.committee_file",
@@ -131,42 +130,7 @@ def _prior(network: LastLayerPrior, learnt: Bools) -> LastLayerPrior:
     )
 
 
-@dataclass(slots=True)
-class _Graph:
-    """Adds nodes to a model's graph, one at a time, in their order."""
-
-    model: onnx.ModelProto
-    _count: int = 0
-
-    def constant(self, values: ArrayLike, dtype: DTypeLike = np.float32) -> str:
-        """Return the name of a stored array."""
-        name = self._next("constant")
-        array = np.asarray(values, dtype)
-        self.model.graph.initializer.append(numpy_helper.from_array(array, name))
-        return name
-
-    def op(self, kind: str, *inputs: str, **attributes: int) -> str:
-        """Return the name of what an operator gives."""
-        name = self._next(kind.lower())
-        node = helper.make_node(kind, list(inputs), [name], name=name)
-        for key, value in attributes.items():
-            node.attribute.append(helper.make_attribute(key, value))
-        self.model.graph.node.append(node)
-        return name
-
-    def close(self, *columns: str) -> None:
-        """Let arrays side by side be the features."""
-        node = helper.make_node(
-            "Concat", list(columns), [FEATURES_NAME], name=_PREFIX + "features", axis=1
-        )
-        self.model.graph.node.append(node)
-
-    def _next(self, what: str) -> str:
-        self._count += 1
-        return f"{_PREFIX}{what}.{self._count}"
-
-
-def _add_columns(graph: _Graph, columns: Columns) -> None:
+def _add_columns(graph: AddedNodes, columns: Columns) -> None:
     """Add everything from the field to the features."""
     shape, parts = columns.recruitment.features, columns.parts
     shape_axes = columns.basis @ (shape.axes / shape.length)
@@ -174,8 +138,8 @@ def _add_columns(graph: _Graph, columns: Columns) -> None:
     every = np.hstack((shape_axes, columns.basis @ parts.axes))
     seen = graph.op("MatMul", flat, graph.constant(every))  # one pass over the field
     n_shape, n_all = shape_axes.shape[1], every.shape[1]
-    of_shape = _slice(graph, seen, 0, n_shape)
-    of_field = _slice(graph, seen, n_shape, n_all)
+    of_shape = graph.columns(seen, 0, n_shape)
+    of_field = graph.columns(seen, n_shape, n_all)
     axis = graph.constant(np.array([1]), np.int64)
     size = graph.op("ReduceL2", flat, axis)
     component = graph.op("Sub", of_field, graph.constant(parts.centre @ parts.axes))
@@ -189,10 +153,10 @@ def _add_columns(graph: _Graph, columns: Columns) -> None:
         graph.op("Mul", _process(graph, columns, component), graph.constant(process)),
         _correction(graph, columns, component),
     )
-    graph.close(_NETWORK_FEATURES, graph.op("Sum", *expected))
+    graph.join((_NETWORK_FEATURES, graph.op("Sum", *expected)), FEATURES_NAME)
 
 
-def _recruitment(graph: _Graph, columns: Columns, size: str, of_shape: str) -> str:
+def _recruitment(graph: AddedNodes, columns: Columns, size: str, of_shape: str) -> str:
     """Return what the curves expect, (n, n_muscles), as `Curves.profile` means it."""
     shape, curves = columns.recruitment.features, columns.recruitment.curves
     shift = shape.centre @ (shape.axes / shape.length)
@@ -206,7 +170,7 @@ def _recruitment(graph: _Graph, columns: Columns, size: str, of_shape: str) -> s
     return _curves(graph, curves, graph.op("Add", log_drive, log_size))
 
 
-def _curves(graph: _Graph, curves: Curves, log_drive: str) -> str:
+def _curves(graph: AddedNodes, curves: Curves, log_drive: str) -> str:
     nodes = curves.nodes.numpy().astype(np.float64)  # (n_nodes, 1, 1)
     floor = 2.0 * _LN10 * _array(curves, "floor")
     foot = 1.0 / (1.0 + np.exp(0.4 - _array(curves, "foot_logit")))
@@ -233,7 +197,7 @@ def _curves(graph: _Graph, curves: Curves, log_drive: str) -> str:
     return graph.op("Add", mean, graph.constant(_array(curves, "floor")))
 
 
-def _process(graph: _Graph, columns: Columns, component: str) -> str:
+def _process(graph: AddedNodes, columns: Columns, component: str) -> str:
     process = columns.process
     lengths = process.settings.lengths
     place = graph.op("Div", component, graph.constant(lengths))
@@ -241,11 +205,11 @@ def _process(graph: _Graph, columns: Columns, component: str) -> str:
     return graph.op("Add", pull, graph.constant(process.mean))
 
 
-def _correction(graph: _Graph, columns: Columns, component: str) -> str:
+def _correction(graph: AddedNodes, columns: Columns, component: str) -> str:
     """Return what makes a trial's own field answered as if it had not been learnt."""
     known = columns.process.known[:, :_N_COMPARED]
     n_compared = known.shape[1]
-    first = _slice(graph, component, 0, n_compared)
+    first = graph.columns(component, 0, n_compared)
     middle = graph.constant(np.array([1]), np.int64)
     apart = graph.op("Sub", graph.op("Unsqueeze", first, middle), graph.constant(known))
     last = graph.constant(np.array([2]), np.int64)
@@ -258,7 +222,7 @@ def _correction(graph: _Graph, columns: Columns, component: str) -> str:
     return graph.op("Div", total, graph.op("Max", count, one))
 
 
-def _smooth(graph: _Graph, place: str, known: F64, weights: F64) -> str:
+def _smooth(graph: AddedNodes, place: str, known: F64, weights: F64) -> str:
     """Return kernels of places (n, k) to known ones (n_known, k), times weights.
 
     In double precision: large weights of either sign meet in the sum.
@@ -276,12 +240,6 @@ def _smooth(graph: _Graph, place: str, known: F64, weights: F64) -> str:
     near = graph.op("Exp", half)
     said = graph.op("MatMul", near, graph.constant(weights, np.float64))
     return graph.op("Cast", said, to=onnx.TensorProto.FLOAT)
-
-
-def _slice(graph: _Graph, name: str, start: int, stop: int) -> str:
-    """Return columns of an array."""
-    ends = [graph.constant(np.array([at]), np.int64) for at in (start, stop, 1)]
-    return graph.op("Slice", name, *ends)
 
 
 def _array(curves: Curves, name: str) -> F64:

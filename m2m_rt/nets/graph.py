@@ -1,11 +1,17 @@
-"""The exporter's graph without what differs between machines and runs."""
+"""Graphs in ONNX: the exporter's without what differs between machines and runs.
+
+And nodes that are added by hand.
+"""
 
 import logging
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import ArrayLike, DTypeLike
+from onnx import helper, numpy_helper
 
 from m2m_rt.errors import ModelRefused
 from m2m_rt.units import F32
@@ -63,3 +69,48 @@ def _drop_notes(model: onnx.ModelProto) -> None:
         del function.metadata_props[:]
         for node in function.node:
             del node.metadata_props[:]
+
+
+@dataclass(slots=True)
+class AddedNodes:
+    """Adds nodes to a model's graph, one at a time, in their order."""
+
+    model: onnx.ModelProto
+    prefix: str
+    """Of every name that is added."""
+
+    _count: int = 0
+
+    def constant(self, values: ArrayLike, dtype: DTypeLike = np.float32) -> str:
+        """Return the name of a stored array."""
+        name = self._next("constant")
+        array = np.asarray(values, dtype)
+        self.model.graph.initializer.append(numpy_helper.from_array(array, name))
+        return name
+
+    def op(self, kind: str, *inputs: str, **attributes: int) -> str:
+        """Return the name of what an operator gives."""
+        name = self._next(kind.lower())
+        node = helper.make_node(kind, list(inputs), [name], name=name)
+        for key, value in attributes.items():
+            node.attribute.append(helper.make_attribute(key, value))
+        self.model.graph.node.append(node)
+        return name
+
+    def columns(self, name: str, start: int, stop: int) -> str:
+        """Return the name of some columns of an array."""
+        start_stop_axis = np.array([[start], [stop], [1]])
+        return self.op(
+            "Slice", name, *(self.constant(one, np.int64) for one in start_stop_axis)
+        )
+
+    def join(self, parts: tuple[str, ...], name: str) -> None:
+        """Let arrays side by side be an array of this name."""
+        node = helper.make_node(
+            "Concat", list(parts), [name], name=f"{self.prefix}{name}", axis=1
+        )
+        self.model.graph.node.append(node)
+
+    def _next(self, what: str) -> str:
+        self._count += 1
+        return f"{self.prefix}{what}.{self._count}"

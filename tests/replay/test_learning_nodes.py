@@ -29,6 +29,7 @@ from tests.support.predicting import (
     pose_at,
     predict_node,
     pulse_at,
+    store_committee,
     store_models,
 )
 from tests.support.recordings import record
@@ -88,8 +89,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def predicted(models: Path) -> Path:
-    shipped, other = store_models(models, 0, 1)
-    path = models / "predictd.mcap"
+    (shipped,) = store_models(models, 0)
+    path, other = models / "predictd.mcap", store_committee(models)
     return record(path, predict_node(models), session(other, shipped))
 
 

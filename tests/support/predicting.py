@@ -23,6 +23,8 @@ from m2m_rt.messages import (
     pack_f64,
 )
 from m2m_rt.model import MUSCLES
+from m2m_rt.nets.committee import fit_columns
+from m2m_rt.nets.committee_file import with_columns
 from m2m_rt.nets.onnx_file import with_weights
 from m2m_rt.nodes import PredictNode, PredictSettings
 from m2m_rt.runtime import Numbering
@@ -54,6 +56,15 @@ def store_models(folder: Path, *seeds: int) -> tuple[str, ...]:
     """Store models in a folder; return their hashes."""
     models = ModelFolder(folder)
     return tuple(models.store(model_bytes(seed)) for seed in seeds)
+
+
+def store_committee(folder: Path) -> str:
+    """Store a committee over model 1, of invented trials; return its hash."""
+    rng, n_trials = np.random.default_rng(0), 20
+    fields = rng.standard_normal((n_trials, N_ROI, 3)).astype(np.float32)
+    columns = fit_columns(fields, rng.uniform(1.0, 3.0, (n_trials, len(MUSCLES))))
+    every = np.ones(len(MUSCLES), np.bool_)
+    return ModelFolder(folder).store(with_columns(model_bytes(1), columns, every))
 
 
 def predict_node(
