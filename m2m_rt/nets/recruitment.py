@@ -220,8 +220,8 @@ class Curves(nn.Module):
 def prior_spreads() -> dict[str, float]:
     """Return the prior standard deviation of every parameter about its start."""
     spreads = {name: start.spread for name, start in _STARTS.items()}
-    spreads |= {"top": _TOP_SPREAD, "floor": _FLOOR_SPREAD}
-    return spreads | {"offset": _OFFSET_SPREAD, "drive": 1.0}
+    others = {"top": _TOP_SPREAD, "floor": _FLOOR_SPREAD, "offset": _OFFSET_SPREAD}
+    return spreads | others | {"drive": 1.0}
 
 
 def fit_recruitment(
