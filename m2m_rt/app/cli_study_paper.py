@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from m2m_rt.app.chosen import chosen
 from m2m_rt.app.model_path import model_folder
 from m2m_rt.app.stage_bars import stage_bars
 from m2m_rt.app.study_shared import ReportOption, SeedOption, TableOption, make_places
 from m2m_rt.app.table_path import table_path
-from m2m_rt.errors import ConfigError
 
 if TYPE_CHECKING:
     from m2m_rt.nets import HeadField
@@ -113,13 +113,13 @@ def _with_choices(
     from m2m_rt.studies.simulators import SIMULATORS
 
     if simulator is not None:
-        names = _names("--simulator", simulator, tuple(SIMULATORS))
+        names = chosen("--simulator", simulator, tuple(SIMULATORS))
         plan = replace(plan, simulators=names)
     if splits is not None:
-        names = _names("--splits", splits, tuple(name.value for name in SplitName))
+        names = chosen("--splits", splits, tuple(name.value for name in SplitName))
         plan = replace(plan, splits=tuple(SplitName(name) for name in names))
     if inputs is not None:
-        names = _names("--inputs", inputs, tuple(kind.value for kind in PaperInput))
+        names = chosen("--inputs", inputs, tuple(kind.value for kind in PaperInput))
         plan = replace(plan, inputs=tuple(PaperInput(name) for name in names))
     return plan
 
@@ -170,11 +170,3 @@ def _rivals(head: "HeadField") -> "tuple[System, ...]":
     if read_manifest(folder).contract.table_hash == head.lookup.table.table_hash:
         model_bytes = read_shipped_model(folder)
     return (*baselines(head), *realtime_systems(head, model_bytes))
-
-
-def _names(option: str, given: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in given.split(","))
-    unknown = [name for name in names if name not in known]
-    if unknown or len(set(names)) < len(names):
-        raise ConfigError(option, repr(given), f"some of {', '.join(known)}, once each")
-    return names
