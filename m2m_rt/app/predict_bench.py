@@ -39,6 +39,7 @@ from m2m_rt.nets.recruitment import (
     fit_recruitment,
 )
 from m2m_rt.nets.recruitment_graph import RecruitmentGraph, export_recruitment
+from m2m_rt.nets.recruitment_shared import SharedSettings, share_excitability
 from m2m_rt.nets.refit import warm_start
 from m2m_rt.studies.committee_graph import (
     CommitteeGraph,
@@ -213,10 +214,14 @@ def _from_scratch(
     model, rows, log10_uv = _recruitment(head)
     parts = Components(rows, N_PROCESS_COMPONENTS)
     net, _ = warm_start(model_bytes, predictor)
+    shared = share_excitability(model, rows, log10_uv, SharedSettings(n_steps=2))
     committee = CommitteeGraph(
-        RecruitmentGraph(model, head.basis),
-        PopulationGraph(net, first_posterior(predictor.prior)),
-        ProcessGraph(parts, FieldProcess(parts.of(rows), log10_uv), head.basis),
+        (
+            RecruitmentGraph(model, head.basis),
+            RecruitmentGraph(shared, head.basis),
+            PopulationGraph(net, first_posterior(predictor.prior)),
+            ProcessGraph(parts, FieldProcess(parts.of(rows), log10_uv), head.basis),
+        )
     )
     return {
         "recruitment": _in_onnx(export_recruitment(model, head.basis, example)),

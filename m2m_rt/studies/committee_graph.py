@@ -1,16 +1,18 @@
 """A fitted committee as one ONNX graph: fields in, expected log10 MEPs out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from m2m_rt.learning import Posterior
 from m2m_rt.model import INPUT_NAME
-from m2m_rt.nets.committee import COMMITTEE_WEIGHTS
 from m2m_rt.nets.field_process import Components, FieldProcess
 from m2m_rt.nets.graph import bare_graph
 from m2m_rt.nets.realtime import RealtimeNet
 from m2m_rt.nets.recruitment_graph import EXPECTED_NAME, RecruitmentGraph
+from m2m_rt.studies.committee import STUDY_WEIGHTS
 from m2m_rt.units import F32, F64
 
 
@@ -64,29 +66,24 @@ class PopulationGraph(nn.Module):
 
 
 class CommitteeGraph(nn.Module):
-    """Recruitment, population and process, averaged."""
+    """Members averaged: each gives expected log10 MEPs, recruitment curves also sd."""
 
     def __init__(
-        self,
-        recruitment: RecruitmentGraph,
-        population: PopulationGraph,
-        process: ProcessGraph,
+        self, members: Sequence[nn.Module], weights: Sequence[float] = STUDY_WEIGHTS
     ) -> None:
         """Join them with the committee's weights."""
         super().__init__()
-        self.recruitment = recruitment
-        self.population = population
-        self.process = process
+        self.members = nn.ModuleList(members)
+        self.shares = [weight / sum(weights) for weight in weights]
 
     def forward(self, relative_efield: Tensor) -> Tensor:
         """Return expected log10 MEPs (n, n_muscles)."""
-        said = (
-            self.recruitment(relative_efield)[:, 0],
-            self.population(relative_efield),
-            self.process(relative_efield),
-        )
-        parts = [w * one for w, one in zip(COMMITTEE_WEIGHTS, said, strict=True)]
-        expected: Tensor = torch.stack(parts).sum(0) / sum(COMMITTEE_WEIGHTS)
+        parts = []
+        for share, member in zip(self.shares, self.members, strict=True):
+            said = member(relative_efield)
+            mean = said[:, 0] if isinstance(member, RecruitmentGraph) else said
+            parts.append(share * mean)
+        expected: Tensor = torch.stack(parts).sum(0)
         return expected
 
 

@@ -13,14 +13,15 @@ import torch
 
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.learning import Posterior, first_posterior, learn, predict
-from m2m_rt.nets.committee import COMMITTEE_WEIGHTS
 from m2m_rt.nets.paper_data import PaperData
 from m2m_rt.nets.recruitment import Recruited, RecruitmentSettings, fit_recruitment
+from m2m_rt.nets.recruitment_shared import SharedSettings, share_excitability
 from m2m_rt.nets.refit import RefitSettings, Trials, refit
 from m2m_rt.nets.sessions import HeadField, Progress
+from m2m_rt.nets.shape_features import ShapeSettings
 from m2m_rt.nets.subject_net import SubjectNet, SubjectNetSettings, fit_subject_net
 from m2m_rt.studies.baselines import NamedSystem, fit_process, log10_meps
-from m2m_rt.studies.committee import Committee, Remembered
+from m2m_rt.studies.committee import STUDY_WEIGHTS, Committee, Remembered
 from m2m_rt.studies.field_rows import FieldRows, FilterPlan, start_filters
 from m2m_rt.studies.smearing import Smearing, learn_smearing
 from m2m_rt.studies.systems import Fitted, Predicted, System
@@ -28,6 +29,10 @@ from m2m_rt.units import F64, I64
 
 _HELD_OUT = 0.2
 """Part of the training rows that a refit is judged on, before it is taken."""
+
+SMOOTH = RecruitmentSettings(shape=ShapeSettings(length=6.0))
+"""Of the curves that are fitted a second time: with excitability out of the way, and
+beside curves of the usual smoothness, smoother ones predict new sites better."""
 
 
 def realtime_systems(
@@ -43,18 +48,20 @@ def realtime_systems(
         The shipped network of the same table.
     """
     recruitment = Remembered(RecruitmentSystem("realtime.recruitment", head))
+    smooth = RecruitmentSystem("smooth", head, SMOOTH)
+    shared = Remembered(SharedSystem("realtime.recruitment_shared", smooth))
     filters = FilterSystem("realtime.filters", head)
     if model_bytes is None:
-        return filters, recruitment
+        return filters, recruitment, shared
     population = Remembered(PopulationSystem("realtime.population", model_bytes))
     refitted = PopulationSystem("realtime.population_refit", model_bytes, refits=True)
     process = NamedSystem("pca_gp", lambda data, rows: fit_process(head, data, rows))
     committee = Committee(
         "realtime.committee",
-        members=(recruitment, population, process),
-        weights=COMMITTEE_WEIGHTS,
+        members=(recruitment, shared, population, process),
+        weights=STUDY_WEIGHTS,
     )
-    return population, refitted, filters, recruitment, committee
+    return population, refitted, filters, recruitment, shared, committee
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +160,30 @@ class RecruitmentSystem:
         rows = FieldRows(self.head, data, training, has_direction=self.has_direction)
         seen, log10_uv = rows.of(data, training), log10_meps(data, training)
         model = fit_recruitment(seen, log10_uv, self.settings)
-        amplitude_uv = data.amplitude_uv[training].astype(np.float64)
-        said = model.expected(seen)
-        smearing = learn_smearing(said.log10_uv, amplitude_uv, said.amplitude_uv)
         progress(self.name, 1, 1)
-        return FittedRecruitment(rows, model, smearing)
+        return _decoded(rows, model, data, training)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSystem:
+    """Recruitment curves fitted once more, the pulses' excitability taken out."""
+
+    name: str
+    start: System = field(repr=False)
+    """Of recruitment curves; fits once where it is `Remembered`."""
+
+    settings: SharedSettings = field(default_factory=SharedSettings)
+
+    def fit(self, data: PaperData, training: I64, progress: Progress) -> Fitted:
+        """Learn from where the first fit of the same rows ended."""
+        progress(self.name, 0, 1)
+        first = self.start.fit(data, training, progress)
+        if not isinstance(first, FittedRecruitment):
+            raise TypeError(f"{self.start.name}: no recruitment curves to start from")
+        seen, log10_uv = first.rows.of(data, training), log10_meps(data, training)
+        model = share_excitability(first.model, seen, log10_uv, self.settings)
+        progress(self.name, 1, 1)
+        return _decoded(first.rows, model, data, training)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +265,16 @@ class _FilterModel:
 
     def log10_uv(self, data: PaperData, rows: I64) -> F64:
         return self.net.log10_uv(self.rows.of(data, rows))
+
+
+def _decoded(
+    rows: FieldRows, model: Recruited, data: PaperData, training: I64
+) -> FittedRecruitment:
+    """Return a model with its way to amplitudes, learnt from its training rows."""
+    said = model.expected(rows.of(data, training))
+    amplitude_uv = data.amplitude_uv[training].astype(np.float64)
+    smearing = learn_smearing(said.log10_uv, amplitude_uv, said.amplitude_uv)
+    return FittedRecruitment(rows, model, smearing)
 
 
 def _hat_trace(posterior: Posterior) -> float:

@@ -12,11 +12,11 @@ from m2m_rt.adapters.onnx_predictor import read_shipped_model
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.nets import HeadField, head_field
-from m2m_rt.nets.committee import COMMITTEE_WEIGHTS
 from m2m_rt.nets.field_process import FieldProcess
 from m2m_rt.nets.paper_data import PaperData, PaperDesign, draw_paper_data
 from m2m_rt.nets.recruitment import RecruitmentSettings
 from m2m_rt.nets.recruitment_graph import RecruitmentGraph
+from m2m_rt.nets.recruitment_shared import SharedSettings
 from m2m_rt.nets.refit import warm_start
 from m2m_rt.nets.subject_net import SubjectNetSettings
 from m2m_rt.studies.baselines import (
@@ -28,6 +28,7 @@ from m2m_rt.studies.baselines import (
 )
 from m2m_rt.studies.coefficients import field_coefficients
 from m2m_rt.studies.committee import (
+    STUDY_WEIGHTS,
     Committee,
     FittedCommittee,
     Remembered,
@@ -45,6 +46,7 @@ from m2m_rt.studies.realtime_system import (
     LastLayer,
     PopulationSystem,
     RecruitmentSystem,
+    SharedSystem,
     realtime_systems,
 )
 from m2m_rt.studies.rivals import RivalsPlan, figures, score_rivals
@@ -192,20 +194,27 @@ def test_graph_of_a_committee_says_what_its_members_say() -> None:
     seen = data.training
     how = RecruitmentSettings(n_steps=30)
     shipped = read_shipped_model(TABLE.parents[2] / "m2mnet-rt" / "1")
-    drives = RecruitmentSystem("r", head, how).fit(data, seen, quiet)
+    recruitment = Remembered(RecruitmentSystem("r", head, how))
+    drives = recruitment.fit(data, seen, quiet)
+    few = SharedSettings(n_steps=30)
+    shared = SharedSystem("s", recruitment, few).fit(data, seen, quiet)
     layer = PopulationSystem("p", shipped).fit(data, seen, quiet)
     process = fit_process(head, data, seen)
     assert isinstance(drives, FittedRecruitment)
+    assert isinstance(shared, FittedRecruitment)
     assert isinstance(layer, FittedExpectation)
     assert isinstance(layer.model, LastLayer)
-    weights = np.array(COMMITTEE_WEIGHTS) / sum(COMMITTEE_WEIGHTS)
-    fitted = FittedCommittee((drives, layer, process), weights)
+    weights = np.array(STUDY_WEIGHTS) / sum(STUDY_WEIGHTS)
+    fitted = FittedCommittee((drives, shared, layer, process), weights)
     expected = fitted.predict(data, data.test).log10_uv
     net, _ = warm_start(shipped, layer.model.network)
     graph = CommitteeGraph(
-        RecruitmentGraph(drives.model, head.basis),
-        PopulationGraph(net, layer.model.posterior),
-        ProcessGraph(process.parts, process.process, head.basis),
+        (
+            RecruitmentGraph(drives.model, head.basis),
+            RecruitmentGraph(shared.model, head.basis),
+            PopulationGraph(net, layer.model.posterior),
+            ProcessGraph(process.parts, process.process, head.basis),
+        )
     )
     with torch.no_grad():
         found = graph(torch.tensor(data.relative_efield[data.test])).numpy()
