@@ -13,5 +13,5 @@ def test_named_ones_are_taken_and_all_where_none_is_named() -> None:
 
 @pytest.mark.parametrize("given", ["a,d", "a,a", ""])
 def test_unknown_or_repeated_names_are_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="--splits: found .* expected some of a, b"):
+    with pytest.raises(ConfigError, match="--splits: found"):
         chosen("--splits", given, ("a", "b"))

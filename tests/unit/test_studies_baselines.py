@@ -79,8 +79,8 @@ def systems() -> tuple[System, ...]:
     magnitudes = RecruitmentSystem(
         "magnitudes", demo_head(), RecruitmentSettings(n_steps=30), has_direction=False
     )
-    recruitment = realtime_systems(demo_head())[1]
-    return (*baselines(demo_head()), filters, magnitudes, recruitment)
+    _, recruitment, shared = realtime_systems(demo_head())
+    return (*baselines(demo_head()), filters, magnitudes, recruitment, shared)
 
 
 @pytest.mark.parametrize("system", systems(), ids=lambda system: str(system.name))
