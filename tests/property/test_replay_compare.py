@@ -78,16 +78,17 @@ def test_a_difference_is_named(change: dict[str, Any], field: str) -> None:
 
 
 def predicted(mean_log10_uv: tuple[float, ...]) -> Prediction:
+    zeros = (0.0,) * len(mean_log10_uv)
     return Prediction(
         t_ns=RigNs(1),
         pose_seq=0,
         head_from_coil=pack_f64(np.eye(4)),
         intensity_pct_mso=None,
         mean_log10_uv=mean_log10_uv,
-        sd_log10_uv=(),
-        p05_log10_uv=(),
-        p95_log10_uv=(),
-        prior_log10_uv=(),
+        sd_log10_uv=zeros,
+        p05_log10_uv=zeros,
+        p95_log10_uv=zeros,
+        prior_log10_uv=zeros,
         model_hash="",
         table_hash="",
         posterior_seq=0,
