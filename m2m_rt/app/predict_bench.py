@@ -1,9 +1,9 @@
 """How long a prediction takes from the field on, beside the published networks.
 
 All models run in one process through ONNX Runtime on one thread and are timed in
-turns, so that whatever else the machine does falls on all of them. Calls come back to
-back unless it says paced: then each comes after a pause and the other models, and finds
-colder caches.
+turns, so that whatever else the machine does falls on all of them. One pose is paced
+as a rig asks for it, after the other models, and finds colder caches than a loop would;
+the same right after a call like it stands beside it.
 """
 
 import hashlib
@@ -87,7 +87,10 @@ class BenchFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The shipped model's name."""
 
     models: dict[str, dict[str, float]]
-    """`us_1`, `us_1_paced`, `us_256` of each; the shipped one's with its last layer."""
+    """`us_1`, `us_1_back_to_back` and `us_256` of each.
+
+    The shipped one's are with its last layer.
+    """
 
     torch_us_1: float
     """The shipped network for one pose in torch, where it could also run."""
@@ -144,10 +147,10 @@ def bench_predict(
     with torch.no_grad():
         everyone, one_pose = (*ours, in_torch, *published), efield[:1]
         single = _single_us(everyone, one_pose, plan, progress)
-        paced = _paced_us(everyone, one_pose, plan, progress)
+        warm = _back_to_back_us(everyone, one_pose, plan, progress)
         batch = _batch_us((*ours, *published), efield, progress)
     models = {
-        model: {"us_1": single[model], "us_1_paced": paced[model], "us_256": us}
+        model: {"us_1": single[model], "us_1_back_to_back": warm[model], "us_256": us}
         for model, us in batch.items()
     }
     return BenchFigures(
@@ -264,22 +267,22 @@ def _published_net(
 def _single_us(
     models: tuple[Timed, ...], row: F32, plan: BenchPlan, progress: Progress
 ) -> dict[str, float]:
-    """Return each model's median time for one pose, after a call like it, in turns."""
-    rounds: list[list[float]] = []
-    for done in range(plan.n_single):
-        rounds.append([_again_us(model.once, row) for model in models])
-        progress("one pose", done + 1, plan.n_single)
-    return _medians(models, np.array(rounds))
-
-
-def _paced_us(
-    models: tuple[Timed, ...], row: F32, plan: BenchPlan, progress: Progress
-) -> dict[str, float]:
     """Return each model's median time for one pose, paced, in turns."""
     rounds: list[list[float]] = []
     for done in range(plan.n_single):
         rounds.append([_once_us(model.once, row, PACE_S) for model in models])
         progress("one pose, paced", done + 1, plan.n_single)
+    return _medians(models, np.array(rounds))
+
+
+def _back_to_back_us(
+    models: tuple[Timed, ...], row: F32, plan: BenchPlan, progress: Progress
+) -> dict[str, float]:
+    """Return each model's median time for one pose, after a call like it, in turns."""
+    rounds: list[list[float]] = []
+    for done in range(plan.n_single):
+        rounds.append([_again_us(model.once, row) for model in models])
+        progress("one pose, back to back", done + 1, plan.n_single)
     return _medians(models, np.array(rounds))
 
 
