@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from m2m_rt.model import INPUT_NAME
 from m2m_rt.nets.graph import bare_graph
-from m2m_rt.nets.recruitment import Curves, Recruited
+from m2m_rt.nets.recruitment import Curves, Recruited, Spots
 from m2m_rt.units import F32, F64
 
 EXPECTED_NAME = "expected_log10_uv"
@@ -38,16 +38,23 @@ class RecruitmentGraph(nn.Module):
 
     def forward(self, relative_efield: Tensor) -> Tensor:
         """Return what is expected."""
+        spots = self._spots(relative_efield)
+        sd = torch.sqrt(self.curves.variance(spots))
+        return torch.stack((spots.mean(), sd), dim=1)
+
+    def mean(self, relative_efield: Tensor) -> Tensor:
+        """Return the means alone, (n, n_muscles)."""
+        return self._spots(relative_efield).mean()
+
+    def _spots(self, relative_efield: Tensor) -> Spots:
         flat = relative_efield.flatten(1)
-        size = torch.sqrt((flat**2).sum(1, keepdim=True))
+        size = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
         places = flat @ self.axes / size - self.shift
         apart = (places**2).sum(1, keepdim=True) + (self.known**2).sum(0)
         apart = apart - 2.0 * places @ self.known
         drive = torch.exp(-0.5 * apart.clamp(min=0.0)) @ self.weights
         log_size = torch.log(size / self.typical_size)
-        spots = self.curves.profile(log_size + self.curves.offset + drive)
-        sd = torch.sqrt(self.curves.variance(spots))
-        return torch.stack((spots.mean(), sd), dim=1)
+        return self.curves.profile(log_size + self.curves.offset + drive)
 
 
 def export_recruitment(model: Recruited, basis: F32, example: F32) -> bytes:

@@ -66,7 +66,7 @@ class PopulationGraph(nn.Module):
 
 
 class CommitteeGraph(nn.Module):
-    """Members averaged: each gives expected log10 MEPs, recruitment curves also sd."""
+    """Members averaged: each gives expected log10 MEPs."""
 
     def __init__(
         self, members: Sequence[nn.Module], weights: Sequence[float] = STUDY_WEIGHTS
@@ -80,9 +80,8 @@ class CommitteeGraph(nn.Module):
         """Return expected log10 MEPs (n, n_muscles)."""
         parts = []
         for share, member in zip(self.shares, self.members, strict=True):
-            said = member(relative_efield)
-            mean = said[:, 0] if isinstance(member, RecruitmentGraph) else said
-            parts.append(share * mean)
+            means = member.mean if isinstance(member, RecruitmentGraph) else member
+            parts.append(share * means(relative_efield))
         expected: Tensor = torch.stack(parts).sum(0)
         return expected
 

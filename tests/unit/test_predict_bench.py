@@ -29,5 +29,5 @@ def test_every_model_is_timed_for_one_pose_and_for_a_batch() -> None:
     assert figures.torch_us_1 > 0.0
     assert set(figures.models) == {"m2mnet-rt", "recruitment", "committee", "nrp.both"}
     for times in figures.models.values():
-        assert set(times) == {"us_1", "us_1_back_to_back", "us_256"}
+        assert set(times) == {"us_1", "us_1_paced", "us_256"}
         assert min(times.values()) > 0.0
