@@ -17,19 +17,22 @@ from onnx import numpy_helper
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.learning import LastLayerPrior
 from m2m_rt.model import FEATURES_NAME, INPUT_NAME
-from m2m_rt.nets.committee import Columns
+from m2m_rt.nets.committee import (
+    CURVES_SHARES,
+    NETWORK_SHARE,
+    PROCESS_SHARE,
+    Columns,
+)
 from m2m_rt.nets.graph import AddedNodes
 from m2m_rt.nets.onnx_file import read_weights, with_outputs
-from m2m_rt.nets.recruitment import LEAST_LOG10_UV, SHARPNESS, Curves
+from m2m_rt.nets.recruitment import LEAST_LOG10_UV, SHARPNESS, Curves, Recruited
+from m2m_rt.nets.recruitment_shared import AdditiveCurves
 from m2m_rt.units import F64, Bools
 
 _PREFIX = "committee."
 _NETWORK_FEATURES = "network.features"
 _NETWORK_PRIOR = "network.prior."
 _PRIOR_PARTS = ("mean", "factor", "log_noise")
-
-NETWORK_SHARE = 0.25
-"""Of the committee's weights."""
 
 FACTOR_SHARE = 0.5
 """How far subjects differ from the committee, over how far they differ from the
@@ -132,36 +135,35 @@ def _prior(network: LastLayerPrior, learnt: Bools) -> LastLayerPrior:
 
 def _add_columns(graph: AddedNodes, columns: Columns) -> None:
     """Add everything from the field to the features."""
-    shape, parts = columns.recruitment.features, columns.parts
-    shape_axes = columns.basis @ (shape.axes / shape.length)
+    shape, parts = columns.curves[0].features, columns.parts
     flat = graph.op("Flatten", INPUT_NAME, axis=1)
-    every = np.hstack((shape_axes, columns.basis @ parts.axes))
+    every = columns.basis @ np.hstack((shape.axes, parts.axes))
     seen = graph.op("MatMul", flat, graph.constant(every))  # one pass over the field
-    n_shape, n_all = shape_axes.shape[1], every.shape[1]
+    n_shape, n_all = shape.axes.shape[1], every.shape[1]
     of_shape = graph.columns(seen, 0, n_shape)
     of_field = graph.columns(seen, n_shape, n_all)
     axis = graph.constant(np.array([1]), np.int64)
     size = graph.op("ReduceL2", flat, axis)
+    place = graph.op("Div", of_shape, size)
+    place = graph.op("Sub", place, graph.constant(shape.centre @ shape.axes))
     component = graph.op("Sub", of_field, graph.constant(parts.centre @ parts.axes))
-    curves, process = columns.shares
-    expected = (
-        graph.op(
-            "Mul",
-            _recruitment(graph, columns, size, of_shape),
-            graph.constant(curves),
-        ),
-        graph.op("Mul", _process(graph, columns, component), graph.constant(process)),
-        _correction(graph, columns, component),
-    )
+    said = [_recruitment(graph, model, size, place) for model in columns.curves]
+    said.append(_process(graph, columns, component))
+    expected = [
+        graph.op("Mul", one, graph.constant(share))
+        for one, share in zip(said, (*CURVES_SHARES, PROCESS_SHARE), strict=True)
+    ]
+    expected.append(_correction(graph, columns, component))
     graph.join((_NETWORK_FEATURES, graph.op("Sum", *expected)), FEATURES_NAME)
 
 
-def _recruitment(graph: AddedNodes, columns: Columns, size: str, of_shape: str) -> str:
-    """Return what the curves expect, (n, n_muscles), as `Curves.profile` means it."""
-    shape, curves = columns.recruitment.features, columns.recruitment.curves
-    shift = shape.centre @ (shape.axes / shape.length)
-    place = graph.op("Div", of_shape, size)
-    place = graph.op("Sub", place, graph.constant(shift))
+def _recruitment(graph: AddedNodes, model: Recruited, size: str, place: str) -> str:
+    """Return what curves expect, (n, n_muscles), as their `profile` means it.
+
+    `place` is where a field's shape lies among the trials' shapes.
+    """
+    shape, curves = model.features, model.curves
+    place = graph.op("Div", place, graph.constant(shape.length))
     weights = shape.mix @ _array(curves, "drive") * curves.spread
     drive = _smooth(graph, place, shape.known / shape.length, weights)
     scaled = graph.op("Div", size, graph.constant(shape.typical_size))
@@ -176,8 +178,11 @@ def _curves(graph: AddedNodes, curves: Curves, log_drive: str) -> str:
     foot = 1.0 / (1.0 + np.exp(0.4 - _array(curves, "foot_logit")))
     reach_of_all = graph.constant(SHARPNESS * (1.0 - foot))
     step = graph.constant(np.exp(_array(curves, "log_before")) * nodes)
-    noisy = graph.op("Exp", graph.op("Add", log_drive, step))  # (n_nodes, n, n_muscles)
-    over = graph.op("Sub", noisy, graph.constant(foot))
+    if isinstance(curves, AdditiveCurves):
+        noisy = graph.op("Add", graph.op("Exp", log_drive), step)
+    else:
+        noisy = graph.op("Exp", graph.op("Add", log_drive, step))
+    over = graph.op("Sub", noisy, graph.constant(foot))  # (n_nodes, n, n_muscles)
     reach = graph.op("Softplus", graph.op("Mul", over, graph.constant(SHARPNESS)))
     reach = graph.op("Div", reach, reach_of_all)
     log_reach = graph.op("Log", graph.op("Add", reach, graph.constant(1e-6)))

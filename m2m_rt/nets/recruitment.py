@@ -18,6 +18,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
+from m2m_rt.nets.one_cycle import one_cycle
 from m2m_rt.nets.shape_features import ShapeFeatures, ShapeSettings
 from m2m_rt.units import F64
 
@@ -245,11 +246,9 @@ def fit_recruitment(
     curves = Curves(log10_uv, features.count, how)
     inputs, measured = _tensors(features.of(rows)), _tensor(log10_uv)
     optimizer = torch.optim.Adam(curves.parameters(), lr=how.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        how.learning_rate,
-        total_steps=how.n_steps,
-        pct_start=how.warm_up_share,
+    rates = (how.learning_rate,)
+    schedule = one_cycle(
+        optimizer, rates, n_steps=how.n_steps, warm_up_share=how.warm_up_share
     )
     for _ in range(how.n_steps):
         loss = _misfit(curves, inputs, measured, how) + curves.minus_log_prior()

@@ -18,6 +18,7 @@ from msgspec import Meta
 from scipy.special import ndtri
 from torch import Tensor, nn
 
+from m2m_rt.nets.one_cycle import one_cycle
 from m2m_rt.nets.recruitment import (
     LEAST_LOG10_UV,
     SHARPNESS,
@@ -26,6 +27,7 @@ from m2m_rt.nets.recruitment import (
     RecruitmentSettings,
     Spots,
 )
+from m2m_rt.nets.shape_features import ShapeSettings
 from m2m_rt.units import F64
 
 _LN10 = float(np.log(10.0))
@@ -35,6 +37,10 @@ _PART_SPREAD = 1.5
 """Logits of the parts of both noises that all muscles share, and their prior."""
 
 _LOG_SD_AT_FIRST = -0.7
+
+SMOOTH = RecruitmentSettings(shape=ShapeSettings(length=6.0))
+"""Of the curves that are fitted a second time: with excitability out of the way, and
+beside curves of the usual smoothness, smoother ones predict new sites better."""
 
 _TAIL_DOF = 5.0
 """Of Student's t at every node: some noise floors have heavy tails, and the nodes are
@@ -162,8 +168,8 @@ def _fit(curves: AdditiveCurves, pulses: _Pulses, how: SharedSettings) -> None:
     slow = [*curves.parameters(), shared.before, shared.after]
     fast = [shared.mean, shared.log_sd]
     optimizer = torch.optim.Adam([{"params": slow}, {"params": fast}], lr=rates[0])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, list(rates), total_steps=how.n_steps, pct_start=how.warm_up_share
+    schedule = one_cycle(
+        optimizer, rates, n_steps=how.n_steps, warm_up_share=how.warm_up_share
     )
     generator = torch.Generator().manual_seed(0)
     normal = torch.zeros_like(shared.mean)

@@ -35,7 +35,7 @@ from m2m_rt.units import F32, F64, Bools
 class RefitSettings(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 ):
-    """How far and how long a refit goes: about a second on one core."""
+    """How far and how long a refit goes: a few seconds on one core."""
 
     n_steps: Annotated[int, Meta(gt=0)] = 150
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-3

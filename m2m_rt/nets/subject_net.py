@@ -15,6 +15,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
+from m2m_rt.nets.one_cycle import one_cycle
 from m2m_rt.units import F64
 
 _LOG_SD_RANGE = (-3.5, 1.0)
@@ -186,10 +187,10 @@ def _optimizer(
         if name != "filters" and p.requires_grad
     ]
     optimizer = torch.optim.Adam([{"params": [members.filters]}, {"params": others}])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
+    schedule = one_cycle(
         optimizer,
-        [how.filter_learning_rate, how.learning_rate],
-        total_steps=how.n_steps,
-        pct_start=how.warm_up_share,
+        (how.filter_learning_rate, how.learning_rate),
+        n_steps=how.n_steps,
+        warm_up_share=how.warm_up_share,
     )
     return optimizer, schedule

@@ -10,6 +10,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from m2m_rt.nets.evidence import session_log_evidence
+from m2m_rt.nets.one_cycle import one_cycle
 from m2m_rt.nets.realtime import (
     FilterSites,
     PopulationPrior,
@@ -144,10 +145,10 @@ def _optimizer(
     optimizer = torch.optim.Adam(
         [{"params": [net.filters]}, {"params": [*others, *prior.parameters()]}]
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
+    schedule = one_cycle(
         optimizer,
-        [settings.filter_learning_rate, settings.learning_rate],
-        total_steps=settings.n_steps,
-        pct_start=settings.warm_up_share,
+        (settings.filter_learning_rate, settings.learning_rate),
+        n_steps=settings.n_steps,
+        warm_up_share=settings.warm_up_share,
     )
     return optimizer, schedule

@@ -15,10 +15,13 @@ from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.learning import Posterior, first_posterior, learn, predict
 from m2m_rt.nets.paper_data import PaperData
 from m2m_rt.nets.recruitment import Recruited, RecruitmentSettings, fit_recruitment
-from m2m_rt.nets.recruitment_shared import SharedSettings, share_excitability
+from m2m_rt.nets.recruitment_shared import (
+    SMOOTH,
+    SharedSettings,
+    share_excitability,
+)
 from m2m_rt.nets.refit import RefitSettings, Trials, refit
 from m2m_rt.nets.sessions import HeadField, Progress
-from m2m_rt.nets.shape_features import ShapeSettings
 from m2m_rt.nets.subject_net import SubjectNet, SubjectNetSettings, fit_subject_net
 from m2m_rt.studies.baselines import NamedSystem, fit_process, log10_meps
 from m2m_rt.studies.committee import STUDY_WEIGHTS, Committee, Remembered
@@ -29,10 +32,6 @@ from m2m_rt.units import F64, I64
 
 _HELD_OUT = 0.2
 """Part of the training rows that a refit is judged on, before it is taken."""
-
-SMOOTH = RecruitmentSettings(shape=ShapeSettings(length=6.0))
-"""Of the curves that are fitted a second time: with excitability out of the way, and
-beside curves of the usual smoothness, smoother ones predict new sites better."""
 
 
 def realtime_systems(

@@ -10,7 +10,7 @@ import pytest
 from m2m_rt.adapters.onnx_predictor import OnnxPredictor
 from m2m_rt.learning import first_posterior, predict
 from m2m_rt.nets import RefitSettings, Trials, refit
-from m2m_rt.nets.committee import Columns, fit_columns
+from m2m_rt.nets.committee import NETWORK_SHARE, Columns, fit_columns
 from m2m_rt.nets.committee_file import network_part, with_columns
 from m2m_rt.nets.held_out import choose
 from m2m_rt.nets.left_out import left_out_log10_uv
@@ -79,7 +79,7 @@ def test_trials_it_has_learnt_are_answered_as_if_it_had_not() -> None:
 
 def test_errors_at_its_own_trials_are_as_large_as_at_new_ones() -> None:
     def error(seed: int, said: F64 | F32, n: int) -> float:
-        return float(np.std(draw(seed, n)[1] - said / 0.75))  # the network's share off
+        return float(np.std(draw(seed, n)[1] - said / (1.0 - NETWORK_SHARE)))
 
     known, new = draw(1, N_TRIALS)[0], draw(3, 400)[0]
     model = load(committee())
