@@ -1,7 +1,7 @@
 """What every system says of one fold's test pulses, from the store or by a fit."""
 
+import functools
 import hashlib
-import inspect
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +151,14 @@ def _key(study: Study, data: PaperData, fold: Fold, name: str, how: bytes) -> st
 
 
 def _source(rival: System) -> bytes:
-    """Return a rival's settings and the text of all files beside its own."""
-    files = sorted(Path(inspect.getfile(type(rival))).parent.glob("*.py"))
-    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    """Return a rival's settings, and the text of all code that a fit may come from."""
     settings = re.sub(r" at 0x[0-9a-f]+", "", repr(rival))
-    return f"{settings} {text}".encode()
+    return settings.encode() + _code_of_fits()
+
+
+@functools.cache
+def _code_of_fits() -> bytes:
+    here = Path(__file__).parent
+    folders = (here, here.with_name("nets"), here.with_name("learning"))
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    return b"".join(file.read_bytes() for file in files)

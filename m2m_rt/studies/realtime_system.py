@@ -92,7 +92,9 @@ class PopulationSystem:
     """The shipped features under a last layer learnt on the training rows."""
 
     name: str
-    model_bytes: bytes = field(repr=False)
+    model_bytes: bytes
+    """Not left out of the repr, which tells stored fits of one model from another's."""
+
     refits: bool = False
     """Whether features and prior are first refitted on the training rows, as `traind`
     does, and taken if they predict the last of them better."""
@@ -168,7 +170,7 @@ class SharedSystem:
     """Recruitment curves fitted once more, the pulses' excitability taken out."""
 
     name: str
-    start: System = field(repr=False)
+    start: System
     """Of recruitment curves; fits once where it is `Remembered`."""
 
     settings: SharedSettings = field(default_factory=SharedSettings)

@@ -36,6 +36,7 @@ from m2m_rt.studies.paper_study import (
     split_of,
 )
 from m2m_rt.studies.paper_tables import comparisons
+from m2m_rt.studies.realtime_system import PopulationSystem
 from m2m_rt.studies.systems import Predicted
 from m2m_rt.units import F64, I64
 from tests.support.efield import make_synthetic_table
@@ -239,6 +240,11 @@ def test_a_small_study_answers_goes_on_and_writes_its_page(
     page = write_report(result, tmp_path / "report").read_text(encoding="utf-8")
     assert "Does NRP beat E?" in page
     assert (tmp_path / "report" / "scores.png").stat().st_size > 1000
+
+
+def test_stored_fits_of_one_model_are_not_taken_for_anothers() -> None:
+    systems = [PopulationSystem("realtime.population", one) for one in (b"a", b"b")]
+    assert len({repr(system) for system in systems}) == 2  # part of a stored fit's name
 
 
 def test_one_input_alone_is_told_as_such(head: HeadField, tmp_path: Path) -> None:
