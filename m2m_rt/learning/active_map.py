@@ -81,7 +81,15 @@ class ActiveMap:
         ]
 
     def next_query(self, allowed: Bools) -> int:
-        """Return the candidate to stimulate next, among the allowed ones (m,)."""
+        """Return the candidate to stimulate next, among the allowed ones (m,).
+
+        Raises
+        ------
+        ValueError
+            If none is allowed.
+        """
+        if not allowed.any():
+            raise ValueError("no candidate is allowed")
         beliefs = [
             _Belief(part, self._near, self._alike[part.length_row])
             for part in self._parts()

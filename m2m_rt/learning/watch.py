@@ -143,7 +143,9 @@ def watch_trial(watch: Watch, errors: TrialErrors, shift_effect: F64 | None) -> 
         max_age=how.longest_trials,
     )
     shifts = watch.shifts
-    if shift_effect is not None:
+    if shift_effect is None:  # no evidence, but time passes for what there is
+        shifts = replace(shifts, age=shifts.age + (shifts.statistic > 0.0))
+    else:
         shifts = add_trial(
             shifts,
             errors,

@@ -10,6 +10,7 @@ from m2m_rt.messages.base import (
     Message,
     require_finite,
     require_one_length,
+    unpack_f64,
 )
 
 PctMso = Annotated[float, Meta(ge=0.0, le=100.0)]
@@ -112,6 +113,12 @@ class CoilPose(Message, frozen=True, tag="coil_pose.v1"):
 
     valid: bool
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no matrix of numbers."""
+        if self.head_from_coil.shape != (4, 4):
+            raise ValueError(f"head_from_coil has shape {self.head_from_coil.shape}")
+        require_finite(head_from_coil=unpack_f64(self.head_from_coil).ravel().tolist())
 
 
 class PredictionEcho(Message, frozen=True, tag="echo.v1"):

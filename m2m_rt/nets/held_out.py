@@ -61,8 +61,9 @@ def choose(scores: list[F64]) -> tuple[int, float]:
     scores
         `held_out_scores` of one or two candidates, on the same trials.
     """
-    best = int(np.argmax([mean_score(one) for one in scores]))
-    if len(scores) == 1:
+    means = np.array([mean_score(one) for one in scores])
+    best = int(np.argmax(np.where(np.isfinite(means), means, -np.inf)))
+    if len(scores) == 1 or not np.isfinite(means).all():
         return best, 0.0
     first, second = scores
     n_meps, n_trials = first[:, 1].sum(), len(first)

@@ -164,6 +164,7 @@ class Curves(nn.Module):
         self.offset = nn.Parameter(_tensor(np.log(share / (1.0 - share)) / 8.0))
         for name in ("log_steepness", "foot_logit"):
             self.get_parameter(name).requires_grad_(how.learns_profile)
+        self.shared_logit.requires_grad_(how.shared)
         nodes, weights = np.polynomial.hermite_e.hermegauss(_N_NODES)
         self.register_buffer("nodes", _tensor(nodes)[:, None, None])
         self.register_buffer("weights", _tensor(weights / weights.sum())[:, None, None])

@@ -23,6 +23,9 @@ class PredictFault(StrEnum):
     INTENSITY_MISMATCH = "intensity_mismatch"
     """The marker names another intensity than the prediction was made for."""
 
+    NO_STIMULUS = "no_stimulus"
+    """The stimulator was set to 0 %: a trigger alone teaches nothing."""
+
     NOT_FINITE = "not_finite"
     """The model gave no number for this field."""
 

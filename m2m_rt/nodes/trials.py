@@ -87,6 +87,8 @@ class TrialBook:
         made_for = published.prediction.intensity_pct_mso
         if said is not None and not is_same_intensity(said, made_for):
             return PredictFault.INTENSITY_MISMATCH
+        if made_for == 0.0:
+            return PredictFault.NO_STIMULUS
         return None if any(mep.valid) else PredictFault.NO_VALID_MEP
 
 

@@ -90,7 +90,7 @@ def run_active(
         mapper.learn(site_mm, ask.root_uv(site_mm))
     pulses, nmse = [len(mapper.root_uv)], [_nmse(mapper, protocol)]
     while pulses[-1] < N_PULSES and allowed.any():
-        for _ in range(min(SCORE_EVERY, N_PULSES - pulses[-1])):
+        for _ in range(min(SCORE_EVERY, N_PULSES - pulses[-1], int(allowed.sum()))):
             row = mapper.next_query(allowed)
             allowed[row] = is_noisy  # a noise-free answer is not asked for twice
             site_mm = protocol.candidates_mm[row]

@@ -1,6 +1,5 @@
 """What every system says of one fold's test pulses, from the store or by a fit."""
 
-import functools
 import hashlib
 import re
 from dataclasses import dataclass
@@ -23,7 +22,15 @@ from m2m_rt.studies.simulators import SIMULATORS
 from m2m_rt.studies.systems import Fitted, System
 
 _FORMAT = 1
-"""Of what a fit does: part of every stored outcome's name."""
+"""Of what a network's fit does: part of the name of every network's stored outcome."""
+
+_CODE_OF_FITS = b"".join(
+    file.read_bytes()
+    for folder in ("studies", "nets", "learning", "model")
+    for file in sorted((Path(__file__).parents[1] / folder).glob("*.py"))
+)
+"""Part of the name of every other stored outcome. Read on import: it is the code that
+runs, not what lies there when a fit ends."""
 
 
 class StudyPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -153,12 +160,4 @@ def _key(study: Study, data: PaperData, fold: Fold, name: str, how: bytes) -> st
 def _source(rival: System) -> bytes:
     """Return a rival's settings, and the text of all code that a fit may come from."""
     settings = re.sub(r" at 0x[0-9a-f]+", "", repr(rival))
-    return settings.encode() + _code_of_fits()
-
-
-@functools.cache
-def _code_of_fits() -> bytes:
-    here = Path(__file__).parent
-    folders = (here, here.with_name("nets"), here.with_name("learning"))
-    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
-    return b"".join(file.read_bytes() for file in files)
+    return settings.encode() + _CODE_OF_FITS

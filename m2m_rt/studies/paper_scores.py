@@ -23,7 +23,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """Those larger than 1e-3 after L1."""
 
     k_readout: float
-    """Trace of the linear readout's hat matrix; NaN where there is no such readout."""
+    """Trace of the linear readout's hat matrix, of networks its largest value, the rank
+    of the readout's inputs times its outputs; NaN where there is no such readout."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,10 @@ from m2m_rt.units import F64
 CEILING = "ceiling"
 """The subject's own expectation: nothing can predict better."""
 
+_APART = 10**6
+"""Numbers of the simulators' first subjects: with one number both would be drawn from
+the same random numbers, and be alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubjectData:
@@ -133,7 +137,8 @@ def record_subject(
 ) -> PaperData:
     """Return a recording of someone: seed, simulator and number of the subject."""
     seed, simulator, subject = who
-    rng = subject_rng(seed, SeedStream.EVALUATION, subject)
+    number = subject + _APART * list(SIMULATORS).index(simulator)
+    rng = subject_rng(seed, SeedStream.EVALUATION, number)
     person = SIMULATORS[simulator](rng, head.cortex)
     amplitude_uv, expected_uv, expected_log10_uv = record(head, pulses, person, rng)
     every = np.arange(len(amplitude_uv))

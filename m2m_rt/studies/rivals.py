@@ -136,8 +136,9 @@ def figures(scored: list[Scored]) -> dict[str, dict[str, SystemFigures]]:
         asked = [one for one in scored if one.question == question]
         systems = dict.fromkeys(one.system for one in asked)
         table = {name: _of_system(asked, name) for name in systems}
+        nothing = np.full_like(table[CEILING], np.nan)  # not asked: no difference
         found[question] = {
-            name: _figures(rows, table[CEILING], table.get(REFERENCE, rows))
+            name: _figures(rows, table[CEILING], table.get(REFERENCE, nothing))
             for name, rows in table.items()
         }
     return found

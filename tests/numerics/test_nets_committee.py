@@ -182,3 +182,9 @@ def test_choosing_has_the_price_of_chance() -> None:
     spread = 1.0 / (5.0 * math.sqrt(n_trials * n_draws))
     assert abs(np.mean(gains)) < 4.0 * spread  # equally good: nothing is gained
     assert choose(scores[:1]) == (0, 0.0)
+
+
+def test_a_candidate_without_a_score_is_not_chosen() -> None:
+    good, lost = np.ones((10, 2)), np.full((10, 2), np.nan)
+    assert choose([lost, good]) == (1, 0.0)
+    assert choose([good, lost]) == (0, 0.0)

@@ -111,6 +111,20 @@ def test_a_shift_of_five_millimetres_is_found_in_its_direction(seed: int) -> Non
     assert np.linalg.norm(np.array(change.shift_mm) - (4.0, 3.0)) < 3.0
 
 
+def test_trials_without_probes_do_not_make_a_shift_begin_later() -> None:
+    lab, seldom = Lab(0), 3
+    lab.slip_mm[CHANGE_AT:] = 5.0 * np.array((0.8, 0.6))
+    trials = [
+        trial if row % seldom == 0 else replace(trial, probe_features=None)
+        for row, trial in enumerate(lab.trials())
+    ]
+    _, change = first_found(trials)
+    assert change is not None
+    assert change.kind is ChangeKind.SHIFT
+    assert change.found_trial > CHANGE_AT + 2 * seldom
+    assert abs(change.since_trial - CHANGE_AT) <= seldom
+
+
 def test_calm_sessions_of_a_right_model_have_few_alarms() -> None:
     found = [first_found(Lab(100 + seed).trials())[1] for seed in range(12)]
     # 12 × 110 watched trials at 0.8 in 300: 3.5 are expected of a worse model.

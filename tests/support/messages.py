@@ -6,7 +6,15 @@ import msgspec.inspect as mi
 import numpy as np
 from hypothesis import strategies as st
 
-from m2m_rt.messages import MESSAGE_TYPES, Array, MepMeasured, Message, Prediction
+from m2m_rt.messages import (
+    MESSAGE_TYPES,
+    Array,
+    CoilPose,
+    MepMeasured,
+    Message,
+    Prediction,
+    pack_f64,
+)
 from m2m_rt.units import RigNs
 
 _INSTANTS = st.integers(0, 2**62)
@@ -39,6 +47,10 @@ _MUSCLE_LISTS: dict[type[Message], tuple[str, ...]] = {
 }
 """Fields with an entry a muscle."""
 
+_MATRICES = st.lists(_FINITE, min_size=16, max_size=16).map(
+    lambda values: pack_f64(np.array(values).reshape(4, 4))
+)
+
 
 def messages() -> st.SearchStrategy[Message]:
     """Return any message of the vocabulary."""
@@ -49,7 +61,10 @@ def messages_of(message_type: type[Message]) -> st.SearchStrategy[Any]:
     """Return any message of one type."""
     if message_type in _MUSCLE_LISTS:
         return _of_muscles(message_type, _MUSCLE_LISTS[message_type])
-    return st.builds(message_type, **_fields(message_type))
+    fields = _fields(message_type)
+    if message_type is CoilPose:
+        fields["head_from_coil"] = _MATRICES
+    return st.builds(message_type, **fields)
 
 
 def arrays() -> st.SearchStrategy[Array]:

@@ -119,3 +119,9 @@ def test_only_allowed_sites_are_asked_for(n_allowed: int) -> None:
     allowed = np.zeros(36, dtype=np.bool_)
     allowed[:n_allowed] = True
     assert active.next_query(allowed) < n_allowed
+
+
+def test_with_no_site_allowed_there_is_none_to_ask_for() -> None:
+    active = ActiveMap(SETTINGS, mesh_mm(6, 3.0))
+    with pytest.raises(ValueError, match="no candidate is allowed"):
+        active.next_query(np.zeros(36, dtype=np.bool_))

@@ -160,6 +160,14 @@ def test_a_pulse_without_a_prediction_that_counts_is_not_learnt(
     assert not any(trial.learnt)
 
 
+def test_a_trigger_without_a_stimulus_is_not_learnt(desk: Desk) -> None:
+    desk.give(intensity_at(0, 0.0))
+    desk.predict(pose_at(10))
+    trial = desk.trial(pulse_at(30), mep_at(30))
+    assert (trial.valid, trial.reason) == (False, "no_stimulus")
+    assert not any(trial.learnt)
+
+
 def test_a_pulse_whose_emg_comes_a_second_late_finds_its_prediction(
     desk: Desk,
 ) -> None:
