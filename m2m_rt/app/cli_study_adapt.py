@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from m2m_rt.app.places import make_places
 from m2m_rt.app.stage_bars import stage_bars, write_figures
 from m2m_rt.app.study_shared import (
     JsonOption,
@@ -11,7 +12,6 @@ from m2m_rt.app.study_shared import (
     ReportOption,
     SeedOption,
     TableOption,
-    make_places,
     open_table_and_model,
 )
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m2m_rt.app.places import make_places
 from m2m_rt.app.stage_bars import stage_bars, write_figures
-from m2m_rt.app.study_shared import JsonOption, make_places
+from m2m_rt.app.study_shared import JsonOption
 
 if TYPE_CHECKING:
     from m2m_rt.studies.maps import SubjectResult

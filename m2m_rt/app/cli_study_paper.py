@@ -8,8 +8,9 @@ import typer
 
 from m2m_rt.app.chosen import chosen
 from m2m_rt.app.model_path import model_folder
+from m2m_rt.app.places import make_places
 from m2m_rt.app.stage_bars import stage_bars
-from m2m_rt.app.study_shared import ReportOption, SeedOption, TableOption, make_places
+from m2m_rt.app.study_shared import ReportOption, SeedOption, TableOption
 from m2m_rt.app.table_path import table_path
 
 if TYPE_CHECKING:
