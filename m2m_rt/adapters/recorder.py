@@ -1,12 +1,13 @@
 """Keeps every message of the bus, and the trials as a table."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 from m2m_rt.adapters.mcap_log import McapLog
 from m2m_rt.adapters.session_folder import SessionFolder
-from m2m_rt.adapters.trials_csv import TrialsCsv
+from m2m_rt.adapters.trials_csv import TrialsCsv, only_writer
 from m2m_rt.errors import DiskFault
 from m2m_rt.messages import decode, topic_named
 from m2m_rt.units import RigNs
@@ -20,10 +21,14 @@ class Recorder:
 
         Raises
         ------
+        ConfigError
+            If another process writes the trials.
         DiskFault
             If one exists already or cannot be created.
         """
         self._log = McapLog(folder.messages_path)
+        self._alone = ExitStack()
+        self._alone.enter_context(only_writer(folder.trials_path))
         self._trials = TrialsCsv(folder.trials_path, muscles)
         self._channels: dict[str, int] = {}
         self.n_messages = 0
@@ -63,8 +68,9 @@ class Recorder:
 
     def close(self, *, is_clean: bool = True) -> None:
         """Close both files."""
-        self._log.close(is_clean=is_clean)
-        self._trials.close()
+        with self._alone:
+            self._log.close(is_clean=is_clean)
+            self._trials.close()
 
     def __enter__(self) -> Self:
         """Return the recorder itself."""

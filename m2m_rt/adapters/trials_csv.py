@@ -1,11 +1,13 @@
 """`trials.csv`: one row a trial and revision, with its prediction and every MEP."""
 
+import contextlib
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from m2m_rt.adapters.file_lock import locked
 from m2m_rt.adapters.mcap_reader import Flaw, LogReader
 from m2m_rt.adapters.trial_cells import TrialRow, cells_of, columns_of
 from m2m_rt.errors import DataError, DiskFault
@@ -121,22 +123,54 @@ def rebuild_trials(messages_path: Path, path: Path, muscles: Sequence[str]) -> i
 
     Raises
     ------
+    ConfigError
+        If a session's recorder is writing it: rows still to come would be lost.
     DataError
         If the bytes of a trial, or of what it taught, were changed.
     DiskFault
         If it cannot be written; the old file is then as it was.
     """
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    table = TrialsCsv(part, muscles)
-    try:
-        _fill(table, messages_path)
-    finally:
-        table.close()
-    if table.fault is not None:
-        raise table.fault
-    part.replace(path)
+    with only_writer(path):
+        part = path.with_name(f".{path.name}.part")
+        part.unlink(missing_ok=True)
+        table = TrialsCsv(part, muscles)
+        try:
+            _fill(table, messages_path)
+        finally:
+            table.close()
+        if table.fault is not None:
+            raise table.fault
+        part.replace(path)
     return table.n_rows
+
+
+@contextlib.contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Write a table while no other process does; who is killed lets the next in.
+
+    The lock is a file beside the table: on Windows a lock of the table itself would
+    keep out those who only read it.
+
+    Raises
+    ------
+    ConfigError
+        If another process writes it.
+    DiskFault
+        If there can be no lock's file.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(lock, f"{path.name} to be left to it"))
+        except OSError as err:
+            msg = f"{lock}: {err.strerror}"
+            raise DiskFault(msg) from err
+        try:
+            yield
+        finally:
+            held.close()  # first: Windows deletes no open file
+            with contextlib.suppress(OSError):
+                lock.unlink()
 
 
 def _fill(table: TrialsCsv, messages_path: Path) -> None:

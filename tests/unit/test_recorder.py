@@ -2,6 +2,8 @@
 
 import csv
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -17,7 +19,7 @@ from m2m_rt.adapters.trial_cells import (
     TRIAL_COLUMNS,
 )
 from m2m_rt.adapters.trials_csv import rebuild_trials
-from m2m_rt.errors import DataError, DiskFault
+from m2m_rt.errors import ConfigError, DataError, DiskFault
 from m2m_rt.messages import (
     ChangeSeen,
     ExcitabilityTracked,
@@ -165,6 +167,41 @@ def test_the_table_is_rebuilt_from_the_recording(folder: SessionFolder) -> None:
     n_rows = rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES)
     assert n_rows == 3
     assert folder.trials_path.read_bytes() == before
+
+
+def test_a_table_is_not_rebuilt_under_its_recorder(folder: SessionFolder) -> None:
+    with Recorder(folder, MUSCLES) as recorder:
+        recorder.take("trial/predictd", encode(trial(0)), RigNs(EDGE_NS + 1))
+        with pytest.raises(ConfigError, match=r"trials\.csv"):
+            rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES)
+        recorder.take("trial/predictd", encode(trial(1)), RigNs(EDGE_NS + 2))
+    assert len(rows(folder.trials_path)) == 2
+    assert rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES) == 2
+    left = {path.name for path in folder.root.iterdir()}
+    assert left == {"journal", "messages.mcap", "models", "session.toml", "trials.csv"}
+
+
+def test_the_table_of_a_killed_recorder_is_rebuilt(folder: SessionFolder) -> None:
+    text = (
+        "import sys; from pathlib import Path\n"
+        "from m2m_rt.adapters.recorder import Recorder\n"
+        "from m2m_rt.adapters.session_folder import SessionFolder\n"
+        "recorder = Recorder(SessionFolder(Path(sys.argv[1])), ('FDI', 'APB'))\n"
+        "print('recording', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", text, str(folder.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "recording\n"
+        with pytest.raises(ConfigError, match="in use by another process"):
+            rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES)
+        child.kill()
+    assert rebuild_trials(folder.messages_path, folder.trials_path, MUSCLES) == 0
+    assert rows(folder.trials_path) == []
 
 
 def state_after(mean_log10: float) -> ExcitabilityTracked:
