@@ -28,7 +28,7 @@ class LogEnd(Enum):
     """How a file ends."""
 
     CLEAN = "closed by its writer"
-    CUT = "cut short: its writer was killed, or its disk was full"
+    CUT = "cut short: still being written, its writer killed, or its disk full"
     DAMAGED = "bytes were changed after they were written"
 
 
@@ -88,6 +88,9 @@ class LogReader:
             raise DataError(msg)
         self._path = path
         self.n_bytes = path.stat().st_size
+        """Of the file now: what a running session adds is not read, for it may stop
+        anywhere in a record."""
+
         self.position = 0
         """Bytes read so far, for a progress bar."""
 
@@ -124,7 +127,7 @@ class LogReader:
     def _read_record(self, file: BufferedReader) -> _Record | None:
         """Return the next record if it is whole; else say how the file ends."""
         offset = self.position
-        head = file.read(_RECORD_HEAD.size)
+        head = file.read(min(_RECORD_HEAD.size, max(0, self.n_bytes - offset)))
         if len(head) < _RECORD_HEAD.size:
             self.end = LogEnd.CUT
             return None
@@ -184,7 +187,7 @@ class LogReader:
     def _mend(self, file: BufferedReader, record: _Record) -> LogEntry | None:
         """Go on behind a record that is not what was written, if its end is known."""
         file.seek(record.offset)
-        rest = file.read()
+        rest = file.read(self.n_bytes - record.offset)
         mended = _with_true_length(record.offset, rest)
         flaw = Flaw.FRAMING
         if mended is None and record.opcode == Opcode.MESSAGE:

@@ -64,6 +64,22 @@ def test_an_existing_log_is_never_written_over(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_log_that_grows_is_read_as_far_as_it_was_written(tmp_path: Path) -> None:
+    log = McapLog(tmp_path / "log.mcap")
+    channel = log.add_channel("session/supervisor", SessionEvent)
+    for index in range(300):
+        log.write(channel, FRAME, log_time_ns=100 + index, publish_time_ns=7)
+    reader = LogReader(tmp_path / "log.mcap")
+    read = []
+    for entry in reader:
+        read.append((entry.log_time_ns, entry.flaw))
+        if len(read) <= 200:  # the session goes on
+            log.write(channel, FRAME, log_time_ns=1000, publish_time_ns=7)
+    log.close()
+    assert read == [(100 + index, Flaw.NONE) for index in range(300)]
+    assert reader.end is LogEnd.CUT
+
+
 def crash_while_writing(path: Path) -> None:
     with McapLog(path) as log:
         channel = log.add_channel("session/supervisor", SessionEvent)
