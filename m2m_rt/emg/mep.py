@@ -116,7 +116,7 @@ class MepMeter:
         hold_rows = self.rows.rows_in(self._mep.onset_hold_ms)
         onset = ONSET_OF[self._mep.onset]
         at = onset(window_uv, band_uv=band_uv, hold_rows=hold_rows)
-        if at is None:
+        if at is None or not math.isfinite(at):  # an infinite sample: no crossing
             return None
         rows = self._first_in_window[muscle] - self.rows.before_rows + at
         return float(rows * 1000 / self.rows.fs_hz)

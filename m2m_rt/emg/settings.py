@@ -1,5 +1,6 @@
 """How the EMG is read: trigger, filter, gaps, windows, MEP and quality rules."""
 
+import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -66,8 +67,8 @@ class MuscleSettings(
 
     def __post_init__(self) -> None:
         """Refuse an empty window."""
-        if self.window_start_ms >= self.window_end_ms:
-            raise ValueError("window_start_ms must be before window_end_ms")
+        if not self.window_start_ms < self.window_end_ms < math.inf:
+            raise ValueError("window_start_ms must be before a finite window_end_ms")
 
 
 class TriggerSettings(

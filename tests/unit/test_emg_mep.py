@@ -90,6 +90,27 @@ def test_each_muscle_is_measured_in_its_own_window_ends_included() -> None:
         assert measure(epoch_uv).amplitude_uv == tuple(80.0 * is_in for is_in in inside)
 
 
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(0, 20), slice(30, 31)])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_samples_that_are_no_numbers_are_not_valid(rows: slice, value: float) -> None:
+    epoch_uv = with_mep(quiet_epoch())
+    epoch_uv[row_at(22.0) :, 0][rows] = value
+    meps = measure(epoch_uv)
+    assert meps.valid == (False, True)
+    assert meps.amplitude_uv[0] is None
+    assert np.isfinite(meps.latency_ms[0] or 0.0)
+    assert meps.latency_ms[1] == pytest.approx(22, abs=0.4)
+
+
+@pytest.mark.parametrize("window_ms", [(15.0, np.inf), (15.0, np.nan), (55.0, 15.0)])
+def test_a_window_without_a_finite_end_is_refused(
+    window_ms: tuple[float, float],
+) -> None:
+    start_ms, end_ms = window_ms
+    with pytest.raises(ValueError, match="finite window_end_ms"):
+        MuscleSettings(name="FDI", window_start_ms=start_ms, window_end_ms=end_ms)
+
+
 def test_noise_alone_is_no_mep() -> None:
     found = [measure(quiet_epoch(seed, 4.0)).is_present for seed in range(200)]
     assert not np.any(found)
