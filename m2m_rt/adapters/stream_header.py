@@ -75,8 +75,13 @@ def channels_of(
     Raises
     ------
     ConfigError
-        If a label is missing or there twice.
+        If a label is missing or there twice, or not each channel is described.
     """
+    if header.labels and len(header.labels) != header.n_channels:
+        found = f"{len(header.labels)} described"
+        raise ConfigError(
+            f"{where}: channels of {header.name}", found, f"all {header.n_channels}"
+        )
     missing = [label for label in wanted if header.labels.count(label) != 1]
     if missing:
         counts = [f"{label} {header.labels.count(label)} times" for label in missing]

@@ -64,6 +64,8 @@ def test_emg_as_the_rig_says_is_accepted() -> None:
         (replace(EMG, labels=("APB", "ADM", "TRIG")), r"FDI 0 times among APB ADM"),
         (replace(EMG, labels=("FDI", "FDI", "TRIG")), r"FDI 2 times"),
         (replace(EMG, labels=()), r"among no labels"),
+        (replace(EMG, n_channels=2), r"found 3 described, expected all 2"),
+        (replace(EMG, n_channels=4), r"found 3 described, expected all 4"),
         (replace(EMG, is_text=True), r"found text in stream amp"),
     ],
 )
