@@ -25,6 +25,12 @@ UNREADABLE_MAT = (
 """What the readers raise on a damaged file."""
 
 
+_NUMERIC_CLASSES = {
+    *("double", "single", "logical"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
+
+
 def read_mat_arrays(path: Path) -> dict[str, F64]:
     """Return the file's real arrays by name, each as MATLAB shows it.
 
@@ -52,7 +58,21 @@ def _read_hdf5(path: Path) -> dict[str, object]:
     """Return the arrays of the file's root; HDF5 holds MATLAB's axes in reverse."""
     with h5py.File(path, "r") as file:
         return {
-            name: np.asarray(item[()]).T
+            name: _as_shown(item)
             for name, item in file.items()
-            if isinstance(item, h5py.Dataset)
+            if isinstance(item, h5py.Dataset) and _is_numeric(item)
         }
+
+
+def _as_shown(item: h5py.Dataset) -> object:
+    """Return an array as MATLAB shows it; of an empty one the file holds the shape."""
+    values = np.asarray(item[()])
+    is_empty = bool(item.attrs.get("MATLAB_empty", 0))
+    return np.zeros(values.astype(np.int64).ravel()) if is_empty else values.T
+
+
+def _is_numeric(item: h5py.Dataset) -> bool:
+    """Return False for MATLAB's texts, cells and objects, which HDF5 has as numbers."""
+    kind = item.attrs.get("MATLAB_class")  # None: another program's file
+    name = kind.decode("ascii", "replace") if isinstance(kind, bytes) else kind
+    return name is None or name in _NUMERIC_CLASSES

@@ -28,12 +28,17 @@ from m2m_rt.units import F64, I64, Bools
 MAP_COLUMNS = ("map", "session", "block")
 UNNAMED_MUSCLE = "mep"
 
-_UV_PER_UNIT = {"uv": 1.0, "µv": 1.0, "mv": 1e3, "v": 1e6, "nv": 1e-3}
+_UV_PER_UNIT = {"uv": 1.0, "\u03bcv": 1.0, "mv": 1e3, "v": 1e6, "nv": 1e-3}
+"""By the unit in folded case, where both of Unicode's signs for micro are one."""
+
 _MEP = re.compile(r"(?P<muscle>.+)_(?P<unit>uv|µv|mv|v|nv)", re.IGNORECASE)
 _NO_MEP = re.compile(r"log10|rms|background|preactivation|predicted|prior|_sd|_p\d\d")
 _NAMED_MEP = re.compile(r"(?:^|_)(?:mep|p2p|amplitude|ampl?)(?:_|$)", re.IGNORECASE)
 _TAIL = re.compile(r"(?:(?:^|_)(?:mep|p2p|amplitude|ampl?))+$", re.IGNORECASE)
 _MOST_UV = 50_000.0
+_LEAST_MAX_UV = 20.0
+"""Noise alone is above it. Millivolts that are called microvolts stay below."""
+
 _YES, _NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "")
 
 
@@ -68,12 +73,14 @@ def read_pose_table(path: Path, *, needs_meps: bool = True) -> PoseTable:
     """
     if is_motor_map_file(path):
         return _of_motor_maps(path)
-    columns = _newest_revisions(path, read_columns(path))
+    columns, row = _newest_revisions(path, read_columns(path))
     poses = read_poses(path, columns)
     meps = _meps(path, columns)
     if needs_meps and not meps:
         found = ", ".join(columns)
         raise DataError(f"{path}: columns {found}; expected MEPs as FDI_uv or mep_uv")
+    if needs_meps:
+        _check_unit(path, meps)
     names, index = _maps(columns, len(poses.position_mm))
     kept = np.flatnonzero(poses.is_given)
     pulses = MapPulses(
@@ -88,7 +95,7 @@ def read_pose_table(path: Path, *, needs_meps: bool = True) -> PoseTable:
         map_names=names,
         intensity_unit=poses.intensity_unit,
         mep_uv={muscle: values[kept] for muscle, values in meps.items()},
-        row=kept + 1,
+        row=row[kept],
         notes=_notes(columns, poses, meps),
     )
 
@@ -109,17 +116,18 @@ def _of_motor_maps(path: Path) -> PoseTable:
     )
 
 
-def _newest_revisions(path: Path, columns: Columns) -> Columns:
-    """Return only the last revision of each trial, for tables that have them."""
+def _newest_revisions(path: Path, columns: Columns) -> tuple[Columns, I64]:
+    """Return only the last revision of each trial, and its row in the table, from 1."""
     if "trial_index" not in columns or "revision" not in columns:
-        return columns
+        return columns, np.arange(1, len(next(iter(columns.values()))) + 1)
     trial = numbers(path, columns, "trial_index")
     revision = numbers(path, columns, "revision")
     newest: dict[float, int] = {}
     for row in np.argsort(revision, kind="stable").tolist():
         newest[float(trial[row])] = row
     rows = sorted(newest.values(), key=lambda row: trial[row])
-    return {name: [cells[row] for row in rows] for name, cells in columns.items()}
+    newest_of = {name: [cells[row] for row in rows] for name, cells in columns.items()}
+    return newest_of, np.array(rows) + 1
 
 
 def _meps(path: Path, columns: Columns) -> dict[str, F64]:
@@ -128,7 +136,7 @@ def _meps(path: Path, columns: Columns) -> dict[str, F64]:
     everywhere = _valid(path, columns, "valid")
     for column in _mep_columns(path, columns):
         match = _MEP.fullmatch(column)
-        unit = match["unit"].lower() if match else ""
+        unit = match["unit"].casefold() if match else ""
         muscle = _TAIL.sub("", (match and match["muscle"]) or "") or UNNAMED_MUSCLE
         if muscle in found:
             raise DataError(f"{path}: {column}: expected one column of {muscle}")
@@ -161,6 +169,15 @@ def _check_sizes(where: str, values_uv: F64) -> None:
         raise DataError(
             f"{where}: from {known.min():g} to {known.max():g} uV; expected peak to "
             f"peak, 0 to {_MOST_UV:g} uV"
+        )
+
+
+def _check_unit(path: Path, meps: dict[str, F64]) -> None:
+    known_uv = np.concatenate([uv[np.isfinite(uv)] for uv in meps.values()])
+    if known_uv.size and known_uv.max() < _LEAST_MAX_UV:
+        raise DataError(
+            f"{path}: {', '.join(meps)}: the largest MEP is {known_uv.max():g} uV; "
+            f"expected {_LEAST_MAX_UV:g} or more: is another unit meant, as in FDI_mv?"
         )
 
 

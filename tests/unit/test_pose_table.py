@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
 
+from m2m_rt.adapters.mat_arrays import read_mat_arrays
 from m2m_rt.adapters.pose_table import read_pose_table
 from m2m_rt.errors import ConfigError, DataError
 from m2m_rt.geometry import matrix_from_quaternion
@@ -67,10 +69,11 @@ def test_a_sessions_table_is_read_as_its_last_revisions(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.mep_uv["FDI"], [np.nan, 100.0])
     np.testing.assert_allclose(read.pulses.intensity_pct, 60.0)
     assert read.notes[0] == "1 rows without a pose or intensity left out"
+    assert read.row.tolist() == [3, 2]
 
 
 def test_maps_are_told_apart_by_name_and_counted_each(tmp_path: Path) -> None:
-    text = "x_mm,y_mm,session,mep_uv\n1,2,b,9\n2,2,a,9\n3,2,b,9\n4,3,b,9\n"
+    text = "x_mm,y_mm,session,mep_uv\n1,2,b,99\n2,2,a,99\n3,2,b,99\n4,3,b,99\n"
     read = read_pose_table(table(tmp_path, text))
     assert read.map_names == ("b", "a")
     assert read.pulses.map_index.tolist() == [0, 1, 0, 0]
@@ -94,12 +97,40 @@ def test_maps_are_told_apart_by_name_and_counted_each(tmp_path: Path) -> None:
         ("x_mm,y_mm,mep_uv\n1,2,-9\n", "mep_uv: from -9"),
         ("x_m,y_m,mep_uv\n1,2,9\n50,2,9\n", "span 49000 mm"),
         ("x_mm,y_mm,z_mm,qw,qx,qy,qz,mep_uv\n1,2,3,1,1,0,0,9\n", "length 1.41"),
+        ("x_mm,y_mm,FDI_uv,ADM_uv\n1,2,2.5,0.3\n1,3,0.4,\n", "FDI, ADM: .* 2.5 uV"),
         ("x_mm,y_mm,mep_uv,valid\n1,2,9,maybe\n", "'maybe'; expected true or false"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(DataError, match=told):
         read_pose_table(table(tmp_path, text))
+
+
+@pytest.mark.parametrize("unit", ["\u00b5V", "\u03bcV", "uV", "UV"])
+def test_microvolts_have_several_spellings(tmp_path: Path, unit: str) -> None:
+    read = read_pose_table(table(tmp_path, f"x_mm,y_mm,FDI_{unit}\n1,2,99\n"))
+    assert read.mep_uv["FDI"].tolist() == [99.0]
+
+
+def test_new_poses_may_have_small_meps_beside_them(tmp_path: Path) -> None:
+    path = table(tmp_path, "x_mm,y_mm,FDI_uv\n1,2,3\n")
+    assert read_pose_table(path, needs_meps=False).mep_uv["FDI"].tolist() == [3.0]
+
+
+def test_texts_and_empty_arrays_of_matlab_73_are_no_numbers(tmp_path: Path) -> None:
+    columns = {name: [[1.0, 2.0]] for name in ("x_mm", "y_mm")} | {"FDI_uv": [[90, 80]]}
+    path = tmp_path / "t.mat"
+    with h5py.File(path, "w") as file:
+        for name, values in columns.items():
+            file[name] = np.array(values, dtype=np.float64).T
+        file["subject"] = np.array([[115], [48], [49]], dtype=np.uint16)
+        file["subject"].attrs["MATLAB_class"] = np.bytes_("char")
+        file["marks"] = np.array([0, 3], dtype=np.uint64)  # the shape of what is empty
+        file["marks"].attrs["MATLAB_class"] = np.bytes_("double")
+        file["marks"].attrs["MATLAB_empty"] = np.uint8(1)
+    arrays = read_mat_arrays(path)
+    assert arrays.keys() == {*columns, "marks"}
+    assert arrays["marks"].shape == (0, 3)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
