@@ -1,6 +1,10 @@
 """XDF recordings, as LabRecorder writes them; also those cut off in the middle."""
 
+import gzip
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,10 @@ import pyxdf
 from m2m_rt.adapters.recording import Description, RecordedStream, Recording
 from m2m_rt.errors import ConfigError, DataError
 
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, IndexError, SyntaxError)
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, SyntaxError),
+    *(TypeError, AttributeError, struct.error, zlib.error),
+)
 """What pyxdf raises on a file that is not XDF; a bad header is a SyntaxError."""
 
 
@@ -30,7 +37,7 @@ def read_xdf(path: Path) -> Recording:
     if not path.is_file():
         raise ConfigError(str(path), "no such file", "an XDF recording")
     try:
-        with path.open("rb") as file:  # pyxdf leaves its own open on a bad one
+        with _opened(path) as file:  # pyxdf leaves its own open on a bad one
             streams, _ = pyxdf.load_xdf(file, dejitter_timestamps=False, verbose=False)
     except _UNREADABLE as err:
         raise DataError(f"{path}: cannot be read as XDF ({err})") from err
@@ -38,6 +45,11 @@ def read_xdf(path: Path) -> Recording:
     if not any(len(stream.stamps_s) for stream in recorded):
         raise DataError(f"{path}: no sample in {len(recorded)} streams")
     return Recording(recorded)
+
+
+def _opened(path: Path) -> BufferedReader | gzip.GzipFile:
+    is_packed = path.suffix.lower() == ".xdfz"
+    return gzip.open(path, "rb") if is_packed else path.open("rb")
 
 
 def _stream(stream: Mapping[str, Any]) -> RecordedStream:
@@ -56,12 +68,17 @@ def _stream(stream: Mapping[str, Any]) -> RecordedStream:
         channel_format=_text(info, "channel_format"),
         stamps_s=stamps_s[order],
         samples=ordered,
-        desc=_description((info.get("desc") or [None])[0]),
+        desc=_desc((info.get("desc") or [None])[0]),
     )
 
 
 def _text(info: Mapping[str, Sequence[str | None]], field: str) -> str:
     return (info.get(field) or [None])[0] or ""
+
+
+def _desc(found: Mapping[str, Any] | str | None) -> Description:
+    """Return a stream's description; one of bare text describes nothing."""
+    return _description(found) if isinstance(found, Mapping) else {}
 
 
 def _description(tree: Mapping[str, Any] | None) -> Description:

@@ -1,3 +1,5 @@
+import contextlib
+import gzip
 import json
 from pathlib import Path
 
@@ -190,6 +192,33 @@ def test_xdf_cut_off_in_the_middle_keeps_what_is_whole(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     recording = read_xdf(path)
     assert len(_stream(recording, "A").stamps_s) == 9
+
+
+def test_a_packed_xdf_is_read_like_its_content(tmp_path: Path) -> None:
+    stream = XdfStream("amp", "A", np.arange(9.0), np.ones((9, 1), np.float32))
+    write_xdf(tmp_path / "a.xdf", [stream])
+    packed = tmp_path / "a.xdfz"
+    packed.write_bytes(gzip.compress((tmp_path / "a.xdf").read_bytes()))
+    assert np.array_equal(_stream(read_xdf(packed), "A").stamps_s, np.arange(9.0))
+    packed.write_bytes(packed.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"a\.xdfz"):
+        read_xdf(packed)
+
+
+def test_xdf_cut_off_anywhere_is_read_or_one_line(tmp_path: Path) -> None:
+    path, stream = tmp_path / "a.xdf", XdfStream("a", "A", np.arange(2.0), np.eye(2))
+    write_xdf(path, [stream])
+    whole = path.read_bytes()
+    for n_bytes in range(len(whole)):
+        path.write_bytes(whole[:n_bytes])
+        with contextlib.suppress(DataError):
+            read_xdf(path)
+
+
+def test_a_description_of_bare_text_describes_nothing(tmp_path: Path) -> None:
+    stream = XdfStream("a", "A", np.arange(2.0), np.eye(2), desc="an old amplifier")
+    write_xdf(tmp_path / "a.xdf", [stream])
+    assert _stream(read_xdf(tmp_path / "a.xdf"), "A").desc == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"XDF:", b"XDF:\x04\xff"])
