@@ -1,5 +1,6 @@
 """Reads a NIfTI volume of tissue labels, such as SimNIBS' `final_tissues.nii.gz`."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def read_labels(path: Path) -> LabelVolume:
     values, affine = _loaded(path)
     if values.ndim != 3 or min(values.shape) < 2:
         raise DataError(f"{path}: found shape {values.shape}, expected three axes")
+    if values.dtype.kind not in "fiu":
+        raise DataError(f"{path}: found values of {values.dtype}: no labels")
     if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         raise DataError(f"{path}: found values that are not whole: no labels")
     if values.min() < 0 or values.max() > 10_000:
@@ -51,6 +54,8 @@ def read_labels(path: Path) -> LabelVolume:
 def _loaded(path: Path) -> tuple[npt.NDArray[Any], F64]:
     """Return the values and where they lie."""
     import nibabel
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
     try:
         image = nibabel.Nifti1Image.from_filename(path)
@@ -65,6 +70,10 @@ def _loaded(path: Path) -> tuple[npt.NDArray[Any], F64]:
         OSError,
         ValueError,
         EOFError,
+        OverflowError,
+        zlib.error,
+        HeaderDataError,
+        WrapStructError,
         nibabel.filebasedimages.ImageFileError,
     ) as err:
         raise DataError(f"{path}: cannot be read as NIfTI ({err})") from err

@@ -1,5 +1,7 @@
 """Regions, quality and labels of heads other than the demo's, on layered balls."""
 
+import contextlib
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,6 +207,23 @@ def test_labels_whose_left_and_right_are_not_known_are_refused(tmp_path: Path) -
     (tmp_path / "nowhere.nii").write_bytes(raw)
     with pytest.raises(DataError, match="left and right"):
         read_labels(tmp_path / "nowhere.nii")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_an_empty_foreign_or_damaged_nifti_is_one_of_our_errors(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    nibabel.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)).to_filename(path)
+    whole = path.read_bytes()
+    changed = [bytearray(whole) for _ in range(len(whole))]
+    for at, content in enumerate(changed):
+        content[at] ^= 0x40
+    for damaged in (b"", b"no NIfTI" * 99, whole[:-20], *changed):
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nibabel's own, of odd numbers
+            read_labels(path)
 
 
 def test_files_that_are_no_labels_are_refused(tmp_path: Path) -> None:
