@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import pylsl
@@ -56,10 +57,11 @@ def play(
     ]
     n_chunks = int(recording.length_s / (settings.chunk_ms / 1000.0)) + 1
     for chunk in range(1, n_chunks + 1):
-        played_s = chunk * settings.chunk_ms / 1000.0  # the last is past the end
+        played_s = chunk * settings.chunk_ms / 1000.0
         _sleep_until(start_s + played_s / settings.speed)
+        until_s = inf if chunk == n_chunks else recording.start_s + played_s
         for cursor in cursors:
-            cursor.push_until(recording.start_s + played_s)
+            cursor.push_until(until_s)
         if on_progress is not None:
             on_progress(min(played_s, recording.length_s))
     _sleep_until(pylsl.local_clock() + LINGER_S)

@@ -9,7 +9,7 @@ from m2m_rt.adapters.lsl_emg import EmgRows, open_emg
 from m2m_rt.adapters.lsl_inlet import LslSource, close_together, open_together
 from m2m_rt.adapters.lsl_markers import open_markers
 from m2m_rt.adapters.lsl_stimulator import open_stimulator
-from m2m_rt.adapters.recording import Recording
+from m2m_rt.adapters.recording import RecordedStream, Recording
 from m2m_rt.adapters.stream_choice import StreamChoice
 from m2m_rt.messages import (
     EmgReceived,
@@ -96,6 +96,34 @@ def test_played_sweeps_arrive_whole_whatever_the_chunk(chunk_ms: float) -> None:
     assert [one.text for one in texts] == [t for (t,) in recording.streams[2].samples]
     late_s = [one.device_s - stamps_s[0] for one in texts]
     assert np.allclose(late_s, np.arange(4) * 0.25 + 0.13, atol=1e-6)
+
+
+def test_the_last_sample_is_sent_where_it_ends_a_chunk() -> None:
+    stamps_s = np.arange(301) / 1000.0  # 0.3 / 0.1 is less than 3
+    stream = RecordedStream(
+        name="m2m_play_last",
+        type="EMG",
+        source_id="",
+        fs_hz=1000.0,
+        n_channels=2,
+        channel_format="float32",
+        stamps_s=stamps_s,
+        samples=np.zeros((301, 2), np.float32),
+        desc={
+            "channels": [
+                {
+                    "channel": [
+                        {"label": ["FDI"], "unit": ["uV"]},
+                        {"label": ["TRIG"], "unit": ["V"]},
+                    ]
+                }
+            ]
+        },
+    )
+    with _Playing(Recording((stream,)), chunk_ms=100.0):
+        (messages,) = _until_end(_open_emg("m2m_play_last", fs_hz=1000.0))
+    got = of_type(messages, EmgReceived)
+    assert sum(len(unpack_f64(one.stamps_s)) for one in got) == 301
 
 
 def test_played_xdf_is_found_by_its_recorded_name_with_its_own_timing(
