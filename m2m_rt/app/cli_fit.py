@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from m2m_rt.studies.fit import Head, TableFit
 
 
+DEFAULT_MODEL = "m2mnet-rt"
+
 DataArgument = Annotated[
     Path, typer.Argument(metavar="DATA", help="CSV, TSV or .mat, a row a pulse.")
 ]
@@ -76,7 +78,7 @@ def fit(  # noqa: PLR0913 - the options of a command are its parameters
     alone: AloneOption = False,
     own: OwnOption = None,
     table: TableOption = None,
-    model: ModelOption = "m2mnet-rt",
+    model: ModelOption = DEFAULT_MODEL,
     rmt: RmtOption = None,
     apply: ApplyOption = None,
 ) -> None:
@@ -90,6 +92,9 @@ def fit(  # noqa: PLR0913 - the options of a command are its parameters
     *_3MAPs.mat from those beside it too, and are the shipped ones else.
     """
     if apply is not None:
+        beside = (json_out, muscle, others, alone, own, table, rmt)
+        if any(beside) or own is False or model != DEFAULT_MODEL:
+            raise ConfigError("--apply", "with other options", "only DATA and --out")
         _apply(data, apply, out)
         return
     from m2m_rt.adapters.pose_table import read_pose_table
@@ -102,9 +107,9 @@ def fit(  # noqa: PLR0913 - the options of a command are its parameters
         found = fit_table(poses, recordings, step, own=own, head=head)
     options = "" if table is None else f" --table {table} --model {model}"
     figures = _write(found, out, data, f"m2m fit {data.name}{options}", names)
+    _print(figures)
     if json_out is not None:
         write_figures(json_out, figures)
-    _print(figures)
 
 
 def _choose(path: Path, poses: PoseTable, muscles: Sequence[str]) -> PoseTable:

@@ -86,6 +86,22 @@ def test_a_mapper_answers_new_poses(mapper: Path, tmp_path: Path) -> None:
     assert np.mean(inside) > 0.9
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(("--json", "f.json"), ("--muscle", "FDI"), ("--others", "other.csv")),
+        *(("--alone",), ("--own",), ("--no-own",), ("--table", "demo")),
+        *(("--model", "another"), ("--rmt", "50")),
+    ],
+)
+def test_options_of_a_fit_are_refused_where_a_mapper_is_applied(
+    mapper: Path, data: Path, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    command = ["fit", str(data), "--apply", str(mapper), "--out", str(tmp_path / "a")]
+    assert main([*command, *option]) == 2
+    assert not (tmp_path / "a").exists()
+
+
 def test_poses_of_another_kind_are_refused(
     mapper: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
