@@ -61,7 +61,7 @@ class OperatorLine:
     def _read(self, frame: bytes) -> _Command | None:
         try:
             command = msgspec.msgpack.decode(frame, type=_Command)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         is_known = secrets.compare_digest(command.secret.encode(), self.secret.encode())
         return command if is_known and command.kind in ALLOWED else None
@@ -80,10 +80,17 @@ def tell_supervisor(meeting: Meeting, kind: SessionEventKind, text: str) -> None
     command = _Command(
         request_id=secrets.token_hex(8), secret=meeting.secret, kind=kind, text=text
     )
+    try:
+        frame = msgspec.msgpack.encode(command)
+    except UnicodeEncodeError as err:
+        raise DataError(f"{kind.value}: no text in UTF-8 ({err})") from err
+    if len(frame) > MAX_COMMAND_BYTES:
+        found = f"{kind.value}: {len(frame)} bytes"
+        raise DataError(f"{found}; expected at most {MAX_COMMAND_BYTES}")
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.connect(meeting.endpoint)
-        socket.send(msgspec.msgpack.encode(command))
+        socket.send(frame)
         if not socket.poll(ANSWER_TIMEOUT_MS):
             raise LinkLost(f"no answer from the session at {meeting.endpoint}")
         answer = socket.recv_string()

@@ -68,4 +68,8 @@ class Rendezvous:
         return self._folder / f"{name}.json"
 
     def _read(self, name: str) -> Meeting:
-        return msgspec.json.decode(self._path(name).read_bytes(), type=Meeting)
+        path = self._path(name)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Meeting)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as err:
+            raise ConfigError(str(path), str(err), "a process's address") from err

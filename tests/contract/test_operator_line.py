@@ -3,14 +3,19 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 import zmq
 
-from m2m_rt.adapters.operator_line import OperatorLine, tell_supervisor
-from m2m_rt.adapters.rendezvous import Meeting
-from m2m_rt.errors import DataError, LinkLost
+from m2m_rt.adapters.operator_line import (
+    MAX_COMMAND_BYTES,
+    OperatorLine,
+    tell_supervisor,
+)
+from m2m_rt.adapters.rendezvous import Meeting, Rendezvous
+from m2m_rt.errors import ConfigError, DataError, LinkLost
 from m2m_rt.messages import SessionEventKind
 
 PATIENCE_S = 20.0
@@ -66,6 +71,7 @@ def test_the_same_request_twice_is_carried_out_once(line: OperatorLine) -> None:
         packed(kind="started"),
         packed(kind="fire"),
         packed(colour="red"),
+        packed().replace(b"warm", b"\xff\xfe\xfd\xfc"),
         b"",
         b"\xc1",
         msgspec.msgpack.encode([1, 2]),
@@ -112,6 +118,20 @@ def test_what_is_told_is_heard(line: OperatorLine) -> None:
 def test_who_does_not_know_the_secret_is_told_so(line: OperatorLine) -> None:
     with pytest.raises(DataError, match="refused"):
         told(line, "guess")
+
+
+@pytest.mark.parametrize("text", ["caf\udce9", "x" * MAX_COMMAND_BYTES])
+def test_a_note_that_cannot_be_sent_is_refused_before(text: str) -> None:
+    nobody = Meeting(endpoint="tcp://127.0.0.1:1", pid=0)
+    with pytest.raises(DataError, match="note: "):
+        tell_supervisor(nobody, SessionEventKind.NOTE, text)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"pid": 1}', b'{"endpoint": "\xff"}'])
+def test_a_damaged_announcement_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "control.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"control\.json"):
+        Rendezvous(tmp_path).find(["control"], 1.0)
 
 
 def test_a_session_that_is_gone_does_not_answer(
