@@ -109,7 +109,8 @@ def _read(path: Path, variable: str | None) -> tuple[npt.NDArray[np.generic], st
         array, name = reader(path, variable)
     except _UNREADABLE as err:
         raise DataError(f"{path}: cannot be read ({err})") from err
-    if array.dtype.kind not in "fiu" or array.ndim == 0 or array.size == 0:
+    array = np.atleast_1d(array)  # numpy stores a single number without an axis
+    if array.dtype.kind not in "fiu" or array.size == 0:
         found = f"{array.dtype} of shape {array.shape}"
         raise ConfigError(f"{path} {name}".strip(), found, "an array of real numbers")
     return array, name

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import scipy.io
 
-from m2m_rt.adapters.sweep_file import SweepLayout, read_sweeps
+from m2m_rt.adapters.sweep_file import SweepLayout, read_sweeps, read_values
 from m2m_rt.errors import ConfigError, DataError, M2mError
 
 SWEEPS = np.random.default_rng(0).normal(size=(3, 200))  # (n_sweeps, n_samples)
@@ -88,6 +88,11 @@ def test_two_arrays_and_no_name_is_refused(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "a.mat", {"meps": SWEEPS, "raw": SWEEPS})
     with pytest.raises(ConfigError, match="none named"):
         read_sweeps(tmp_path / "a.mat", layout())
+
+
+def test_a_single_number_of_numpy_is_read_as_one_of_matlab(tmp_path: Path) -> None:
+    write_npz(tmp_path / "a.npz", SWEEPS)
+    assert read_values(tmp_path / "a.npz", "fs").tolist() == [5000.0]
 
 
 def test_a_square_array_needs_its_time_axis_named(tmp_path: Path) -> None:
