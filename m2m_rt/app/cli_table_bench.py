@@ -13,6 +13,7 @@ from m2m_rt.app.cli_table_shared import (
     progress,
     say,
 )
+from m2m_rt.app.places import make_places
 from m2m_rt.app.table_path import MESH_FILE, table_path
 from m2m_rt.app.threads import THREAD_LIMITS
 
@@ -40,6 +41,7 @@ def bench(
     from m2m_rt.app.table_bench import bench_table, direct_fem_ms
     from m2m_rt.fem import coil_of_table, held_out_poses
 
+    make_places(json_file, None)
     path = table_path(table)
     loaded = read_table(path)
     coil = coil_of_table(loaded, path.parent)

@@ -8,6 +8,7 @@ import typer
 
 from m2m_rt.app.cli_table_info import description
 from m2m_rt.app.cli_table_shared import CacheOption, JsonOption, say
+from m2m_rt.app.places import make_places
 from m2m_rt.app.table_path import table_path
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def build(  # noqa: PLR0913, PLR0917 - the options of a command are its paramete
     if jobs is not None:
         _build_jobs(jobs, request, json_file)
         return
-    with build_progress(plan_of(request)) as report:
+    plan = plan_of(request)
+    make_places(json_file, out)
+    with build_progress(plan) as report:
         tables = run_build(request, report)
     found = [description(table) for table in tables]
     if found:
@@ -141,11 +144,12 @@ def _build_jobs(jobs: Path, request: "BuildRequest", json_file: Path | None) -> 
     from m2m_rt.app.build_jobs import read_jobs
 
     requests = read_jobs(jobs, request)
+    make_places(json_file, None)
     with heads_progress([each.head for each in requests]) as tell:
         outcomes = build_heads(requests, request.dask, tell)
+    typer.echo(summary(outcomes))
     if json_file is not None:
         text = json.dumps({"heads": msgspec.to_builtins(outcomes)}, indent=2)
         json_file.write_text(text + "\n", encoding="utf-8")
-    typer.echo(summary(outcomes))
     if any(each.error for each in outcomes):
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from m2m_rt.app.cli_table_shared import (
     progress,
     say,
 )
+from m2m_rt.app.places import make_places
 from m2m_rt.app.table_path import table_path
 
 
@@ -38,6 +39,7 @@ def chain(  # noqa: PLR0913, PLR0917 - a command's options
     from m2m_rt.app.table_chain import chain_figures
     from m2m_rt.fem import held_out_poses
 
+    make_places(json_file, None)
     path = table_path(table)
     loaded = read_table(path)
     at = held_out_poses(loaded, poses, np.random.default_rng(seed))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from m2m_rt.app.cli_table_shared import CacheOption, JsonOption, progress, say
+from m2m_rt.app.places import make_places
 from m2m_rt.app.table_path import table_path
 
 
@@ -32,6 +33,7 @@ def check(  # noqa: PLR0913, PLR0917 - a command's options
     """
     from m2m_rt.app.table_accuracy import CheckRequest, check_tables
 
+    make_places(json_file, None)
     paths = [table_path(table) for table in tables]
     request = CheckRequest(poses, seed, cache, reference)
     with progress() as report:
@@ -43,6 +45,7 @@ def sphere(json_file: JsonOption = None) -> None:
     """Compare the finite elements with the exact field in a ball; minutes."""
     from m2m_rt.app.table_accuracy import sphere_figures
 
+    make_places(json_file, None)
     with progress() as report:
         figures = sphere_figures(report)
     say(figures, json_file)

@@ -88,9 +88,9 @@ def known(value: float) -> float | None:
 def say(figures: dict[str, object], json_file: Path | None) -> None:
     """Write figures to standard output, and to a file if there is one."""
     text = json.dumps(figures, indent=2)
+    typer.echo(text)  # first: they may have taken an hour
     if json_file is not None:
         json_file.write_text(text + "\n", encoding="utf-8")
-    typer.echo(text)
 
 
 @contextmanager

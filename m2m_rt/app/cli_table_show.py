@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from m2m_rt.app.cli_table_shared import JsonOption, TableArgument, progress, say
+from m2m_rt.app.places import make_places
 
 
 def register(table: typer.Typer) -> None:
@@ -45,6 +46,7 @@ def show(  # noqa: PLR0913, PLR0917 - a command's options
     """
     from m2m_rt.app.table_show import ShowRequest, run_show
 
+    make_places(json_file, out)
     request = ShowRequest(table, pose, out, interactive=interactive, direct=direct)
     with progress() as report:
         figures = run_show(request, report)

@@ -48,6 +48,7 @@ from m2m_rt.fem import (
 )
 
 LABEL_FILES = (".nii", ".nii.gz")
+BOX, PATCH = "box", "patch"
 PATCH_MM = 30.0
 BAND_MM = 25.0
 """Radius of the voxel box's region about the target of anybody's head."""
@@ -67,6 +68,7 @@ def run_build(request: BuildRequest, report: Report) -> list[EfieldTable]:
         If the request cannot be met.
     """
     coils = [named_coil(name) for name in request.coils]
+    _region(request.roi)  # a wrong one is refused before a head is meshed for it
     build = _head_build(_with_conductivities(request), report)
     setups = [setup_for_coil(build.head, coil) for coil in coils]
     if request.simnibs_job or request.from_simnibs:
@@ -88,9 +90,10 @@ def plan_of(request: BuildRequest) -> list[PlannedStep]:
     Raises
     ------
     ConfigError
-        If a coil is not known.
+        If a coil or the region is not known.
     """
     names = [named_coil(coil).name for coil in request.coils]
+    _region(request.roi)
     if request.simnibs_job or request.from_simnibs:
         return planned_with_simnibs(is_job=request.from_simnibs is None)
     is_like = request.like is not None
@@ -106,18 +109,15 @@ def roi_of(request: BuildRequest, mesh: HeadMesh) -> RegionOfInterest:
     ConfigError
         If there is no such region.
     """
-    kind, _, size = request.roi.partition(":")
+    kind, radius_mm = _region(request.roi)
     centre_mm = np.zeros(3) if request.target_mm is None else request.target_mm
-    if kind in {"motor", "box"} and not size:
-        return box_roi(mesh, RoiSettings(band_mm=BAND_MM), centre_mm)
-    if kind == "cortex" and not size:
+    if kind == CORTEX:
         return cortex_roi(mesh, CortexSettings())
-    if kind == "patch":
-        radius_mm = _radius(size) if size else PATCH_MM
+    if kind == PATCH:
         return patch_roi(
             mesh, CortexSettings(), centre_mm=centre_mm, radius_mm=radius_mm
         )
-    raise ConfigError("--roi", repr(request.roi), "motor, box, patch[:mm] or cortex")
+    return box_roi(mesh, RoiSettings(band_mm=BAND_MM), centre_mm)
 
 
 def _with_conductivities(request: BuildRequest) -> BuildRequest:
@@ -224,6 +224,16 @@ def _with_simnibs(
         write_direct(left, written, folder / DIRECT_FILE)
         tables.append(written)
     return tables
+
+
+def _region(roi: str) -> tuple[str, float]:
+    """Return a region's kind, and the radius that a patch has."""
+    kind, _, size = roi.partition(":")
+    if kind == PATCH:
+        return kind, _radius(size) if size else PATCH_MM
+    if roi not in {MOTOR, BOX, CORTEX}:
+        raise ConfigError("--roi", repr(roi), "motor, box, patch[:mm] or cortex")
+    return kind, PATCH_MM
 
 
 def _radius(text: str) -> float:

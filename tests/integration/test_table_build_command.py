@@ -10,7 +10,7 @@ from m2m_rt.adapters.msh_file import MshMesh
 from m2m_rt.adapters.msh_write import MshForm, write_msh
 from m2m_rt.adapters.table_file import read_table
 from m2m_rt.app.cli import main
-from m2m_rt.app.table_build import roi_of
+from m2m_rt.app.table_build import roi_of, run_build
 from m2m_rt.app.table_folder import write_folder
 from m2m_rt.app.table_path import TABLE_FILE
 from m2m_rt.app.table_request import BuildRequest, conductivities_of, target_of
@@ -114,6 +114,34 @@ def test_a_region_that_nobody_knows_is_one_readable_line(
 ) -> None:
     with pytest.raises(ConfigError, match="--roi"):
         roi_of(request_for(subject, roi=roi), mesh)
+
+
+def test_a_region_that_nobody_knows_is_refused_before_a_head_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = request_for(tmp_path, head=str(tmp_path / "none.msh"), roi="hand")
+    with pytest.raises(ConfigError, match="--roi"):
+        run_build(request, lambda _step, _done: None)
+    options = ["--head", request.head, "--roi", "hand", f"--target={TARGET}"]
+    assert main(["table", "build", *options, "--out", str(tmp_path / "out")]) == 2
+    assert "--roi" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["build", "--head", "none.msh", f"--target={TARGET}"],
+        *(["check", "none"], ["chain", "none"], ["bench", "none"], ["sphere"]),
+    ],
+)
+def test_a_place_for_figures_that_there_is_not_is_refused_first(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["table", *command, "--json", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.endswith(
+        "found a folder, expected a file to write\n"
+    )
 
 
 def test_conductivities_of_a_request_reach_the_job(
