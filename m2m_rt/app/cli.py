@@ -7,6 +7,7 @@ Nothing heavy is imported here or at the top of a sub-command's module, so that
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -53,9 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
     """Run a command line and return its exit status.
 
-    A wrong set-up (a package of an extra that is not installed is one), unusable data
-    or a refused model is one line on stderr and 2; a lost device is one line and 1;
-    anything else is a bug and keeps its traceback.
+    A wrong set-up (a package of an extra that is not installed is one), unusable data,
+    a refused model or a file of the user's that cannot be read or written is one line
+    on stderr and 2; a lost device is one line and 1; anything else is a bug and keeps
+    its traceback.
     """
     try:
         app(arguments, prog_name="m2m")
@@ -65,6 +67,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None) -> int:
         return report_error("m2m", err)
     except ModuleNotFoundError as err:
         return report_error("m2m", _without_extra(err))
+    except OSError as err:
+        return report_error("m2m", _of_users(err, arguments))
     return 0
 
 
@@ -81,6 +85,31 @@ def _without_extra(err: ModuleNotFoundError) -> ConfigError:
         raise err
     expected = "all extras: `python tools/start.py setup` installs them"
     return ConfigError(f"the package {package}", "not installed", expected)
+
+
+def _of_users(err: OSError, arguments: Sequence[str] | None) -> ConfigError:
+    """Return which file that the user named cannot be used; raise what is not one."""
+    words = sys.argv[1:] if arguments is None else arguments
+    named = [os.path.abspath(text) for word in words for text in _places_in(word)]
+    for place in (err.filename2, err.filename):
+        if isinstance(place, str) and _is_about(os.path.abspath(place), named):
+            found, expected = str(err.strerror), "a file or folder that can be used"
+            return ConfigError(place[:200], found, expected)
+    raise err
+
+
+def _places_in(word: str) -> list[str]:
+    """Return what an argument may name: itself, or what follows an option's sign."""
+    return [text for text in (word, word.partition("=")[2]) if text]
+
+
+def _is_about(place: str, named: Sequence[str]) -> bool:
+    """Return whether a path is one of those named, within one or on the way to one."""
+    return any(
+        os.path.commonpath((place, one)) in {place, one}
+        for one in named
+        if os.path.splitdrive(place)[0] == os.path.splitdrive(one)[0]
+    )
 
 
 def announce() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from m2m_rt.app.model_path import model_folder
+from m2m_rt.app.places import make_places
 from m2m_rt.app.stage_bars import stage_bars
 from m2m_rt.app.table_path import table_path
 
@@ -45,6 +46,7 @@ def predict(
     from m2m_rt.efield import EfieldLookup
     from m2m_rt.nets import head_field
 
+    make_places(json_file, None)
     folder = model_folder(model)
     model_bytes = read_shipped_model(folder)
     head = head_field(EfieldLookup(read_table(table_path(table))))
@@ -54,9 +56,8 @@ def predict(
             head, model_bytes, name=model, plan=plan, progress=progress
         )
     text = msgspec.json.format(msgspec.json.encode(figures), indent=2)
-    json_file.parent.mkdir(parents=True, exist_ok=True)
-    json_file.write_bytes(text)
     typer.echo(text.decode())
+    json_file.write_bytes(text)
 
 
 def _root() -> None: ...

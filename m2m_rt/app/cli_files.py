@@ -81,6 +81,6 @@ def _coil_figures(found: "CoilDipoles") -> dict[str, object]:
 
 def _say(figures: dict[str, object], json_file: Path | None) -> None:
     text = json.dumps(figures, indent=2)
+    typer.echo(text)
     if json_file is not None:
         json_file.write_text(text + "\n", encoding="utf-8")
-    typer.echo(text)

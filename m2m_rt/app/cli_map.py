@@ -77,12 +77,12 @@ def map_command(  # noqa: PLR0913 - the options of a command are its parameters
             seed=seed,
         )
         found = map_session(learnt, request, progress)
+    for line in map_lines(found):
+        typer.echo(line)
     if json_out is not None:
         write_figures(json_out, map_figures(found))
     if out is not None:
         draw_map(found, out)
-    for line in map_lines(found):
-        typer.echo(line)
 
 
 def _aim(most: list[str], least: list[str]) -> "Aim | None":

@@ -85,12 +85,12 @@ def register_fiducials(  # noqa: PLR0913 - the options of a command are its para
         _write(json_out, _refusal(answer))
         raise DataError(f"{fiducials}: not registered: {answer}")
     declared = {"convention": convention, "unit": unit}
+    typer.echo(_snippet(read, answer, declared))
     _write(json_out, _figures(read, answer) | declared)
     if picture is not None:
         from m2m_rt.app.register_picture import draw_registration
 
         draw_registration(answer, picture)
-    typer.echo(_snippet(read, answer, declared))
 
 
 def _check_declared(option: str, found: str, known: list[str]) -> None:

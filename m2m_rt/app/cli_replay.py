@@ -42,7 +42,8 @@ def replay(
     rebuild_trials: Annotated[
         bool,
         typer.Option(
-            "--rebuild-trials", help="First make trials.csv anew from messages.mcap."
+            "--rebuild-trials",
+            help="First make trials.csv anew from messages.mcap, after the session.",
         ),
     ] = False,
 ) -> None:
@@ -85,10 +86,10 @@ def _check(folder: SessionFolder, rtol: float, json_out: Path | None) -> None:
             progress=on_progress,
         )
     recorded_with = provenance_of(folder)
+    _print_check(result, recorded_with.notes())
     if json_out is not None:
         stored = _as_json(result) | {"recorded_with": recorded_with.as_json()}
         _write_json(json_out, stored)
-    _print_check(result, recorded_with.notes())
     if result.differences:
         raise typer.Exit(1)
 
@@ -119,9 +120,9 @@ def _summarise(folder: SessionFolder, json_out: Path | None) -> None:
     n_bytes = LogReader(folder.messages_path).n_bytes
     with _bar("reading", n_bytes) as progress:
         summary = summarise(folder.messages_path, progress)
+    _print_summary(folder, summary)
     if json_out is not None:
         _write_json(json_out, _summary_as_json(summary))
-    _print_summary(folder, summary)
 
 
 @contextmanager

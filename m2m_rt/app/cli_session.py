@@ -35,8 +35,10 @@ def demo(
     from m2m_rt.adapters.host import stop_on_request
     from m2m_rt.app.cli import announce
     from m2m_rt.app.demo import DemoSettings, loopback_only
+    from m2m_rt.app.places import make_places
 
     announce()
+    make_places(report, None)
     stop_on_request()
     settings = DemoSettings(n_pulses=pulses, seed=seed, session=session, quiet=quiet)
     console = Console()
@@ -45,11 +47,11 @@ def demo(
         from m2m_rt.app.demo_summary import print_summary, write_report
 
         made = run_demo_session(settings, temporary, console)
-    if report is not None:
-        write_report(made.report, report)
     print_summary(made.report, console)
     for line in made.lost:
         typer.echo(f"m2m: {line}", err=True)
+    if report is not None:
+        write_report(made.report, report)
     if not made.is_success:
         raise typer.Exit(1)
 

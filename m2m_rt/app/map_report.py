@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from m2m_rt.app.session_map import MappedMuscle, SessionMap
+from m2m_rt.errors import ConfigError
 from m2m_rt.learning import Place
 from m2m_rt.units import F64
 
@@ -193,7 +194,10 @@ def draw_map(found: SessionMap, path: Path) -> None:
         fontsize="small",
         facecolor="0.55",  # white marks are seen on it
     )
-    figure.savefig(path, dpi=120)
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as err:
+        raise ConfigError(f"picture {path}", str(err), "a .png, .svg or .pdf") from err
 
 
 def _draw_muscle(axes: Axes, found: SessionMap, muscle: MappedMuscle) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from m2m_rt.errors import ConfigError
 from m2m_rt.geometry import Registration, left_out_errors_mm
 
 _MAGNIFIED = 10.0
@@ -19,7 +20,10 @@ def draw_registration(registration: Registration, path: Path) -> None:
     _draw_bars(bars, registration)
     _draw_arrows(above, registration, axes=(0, 1))
     _draw_arrows(side, registration, axes=(1, 2))
-    figure.savefig(path, dpi=110)
+    try:
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as err:
+        raise ConfigError(f"picture {path}", str(err), "a .png, .svg or .pdf") from err
 
 
 def _draw_bars(bars: Axes, registration: Registration) -> None:

@@ -49,6 +49,17 @@ def write_csv(path: Path, places: np.ndarray, *more: str, header: str = HEADER) 
     return path
 
 
+@pytest.mark.parametrize("name", ["none/out.png", "out.foo"])
+def test_a_picture_that_cannot_be_written_is_one_line_after_the_answer(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    csv = write_csv(tmp_path / "points.csv", navigator_mm(1.0))
+    assert main(["register", str(csv), "--picture", str(tmp_path / name)]) == 2
+    said = capsys.readouterr()
+    assert "[pose.registration]" in said.out
+    assert said.err.startswith(f"m2m: picture {tmp_path / name}: found ")
+
+
 def test_points_are_registered_drawn_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

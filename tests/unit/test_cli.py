@@ -75,6 +75,48 @@ def test_a_bug_keeps_its_traceback() -> None:
         cli.run_app(app, [])
 
 
+def app_that_writes(path: Path) -> typer.Typer:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def write(out: Path) -> None:
+        del out
+        path.write_text("figures")
+
+    return app
+
+
+@pytest.mark.parametrize("named", ["none/a.json", "none", "none/a.json/b"])
+def test_a_users_file_that_cannot_be_used_is_one_line(
+    named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = app_that_writes(tmp_path / "none" / "a.json")
+    assert cli.run_app(app, [str(tmp_path / named)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"m2m: {tmp_path / 'none' / 'a.json'}: found No such file")
+
+
+def test_a_file_that_nobody_named_keeps_its_traceback(tmp_path: Path) -> None:
+    app = app_that_writes(tmp_path / "none" / "a.json")
+    with pytest.raises(FileNotFoundError):
+        cli.run_app(app, [str(tmp_path / "other.json")])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["coil", "round", "--json"], ["table", "info", "demo", "--json"]),
+        ["demo", "--report"],
+    ],
+)
+def test_a_place_for_figures_that_is_a_folder_is_one_line(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command, str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"m2m: {tmp_path}: found ")
+
+
 @pytest.mark.parametrize("extra", ["fem", "train"])
 def test_every_optional_package_is_known_by_its_module(extra: str) -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
