@@ -61,18 +61,33 @@ def request_for(folder: Path, **changes: object) -> BuildRequest:
     return replace(base, **changes)  # type: ignore[arg-type] # fields of a test's choice
 
 
-def test_build_writes_a_job_for_simnibs_from_a_subject_folder_and_a_users_coil(
-    subject: Path, tmp_path: Path
-) -> None:
-    coil = write_ccd(tmp_path / "own.ccd", *some_dipoles(), HEADERS["full"])
-    job = tmp_path / "job.npz"
+@pytest.fixture(scope="module")
+def job(subject: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("job")
+    coil = write_ccd(folder / "own.ccd", *some_dipoles(), HEADERS["full"])
+    job = folder / "job.npz"
     options = ["--head", str(subject), "--coil", str(coil), f"--target={TARGET}"]
+    options += ["--conductivity", "skull=0.02", "--conductivity", "gm=0.3"]
     assert main(["table", "build", *options, "--simnibs-job", str(job)]) == 0
+    return job
+
+
+def test_a_job_for_simnibs_is_written_from_a_subject_folder_and_a_users_coil(
+    job: Path,
+) -> None:
     with np.load(job, allow_pickle=False) as file:
         assert str(file["head"]).endswith("ball.msh")
         assert file["mode_am2"].shape[1] == len(file["source_mm"])
         assert len(file["roi_mm"]) > 100
         assert file["coil0_head_from_coil"].shape == (140, 4, 4)
+
+
+def test_conductivities_of_a_request_reach_the_job(job: Path) -> None:
+    with np.load(job, allow_pickle=False) as file:
+        found = dict(zip(file["tags"], file["conductivity_s_per_m"], strict=True))
+    # SimNIBS keeps compact and spongy bone apart: both twice as good conductors.
+    assert (found[2], found[4], found[7]) == pytest.approx((0.3, 0.02, 0.016))
+    assert (found[1], found[8]) == pytest.approx((0.126, 0.05))
 
 
 @pytest.mark.parametrize(
@@ -142,20 +157,6 @@ def test_a_place_for_figures_that_there_is_not_is_refused_first(
     assert capsys.readouterr().err.endswith(
         "found a folder, expected a file to write\n"
     )
-
-
-def test_conductivities_of_a_request_reach_the_job(
-    subject: Path, tmp_path: Path
-) -> None:
-    job = tmp_path / "job.npz"
-    options = ["--head", str(subject), "--coil", "round", f"--target={TARGET}"]
-    options += ["--conductivity", "skull=0.02", "--conductivity", "gm=0.3"]
-    assert main(["table", "build", *options, "--simnibs-job", str(job)]) == 0
-    with np.load(job, allow_pickle=False) as file:
-        found = dict(zip(file["tags"], file["conductivity_s_per_m"], strict=True))
-    # SimNIBS keeps compact and spongy bone apart: both twice as good conductors.
-    assert (found[2], found[4], found[7]) == pytest.approx((0.3, 0.02, 0.016))
-    assert (found[1], found[8]) == pytest.approx((0.126, 0.05))
 
 
 @pytest.mark.parametrize(
