@@ -107,7 +107,7 @@ def _run(
     systems = (*baselines(head), *realtime_systems(head, model_bytes))
     ablations, named = asked
     if ablations:
-        systems = (*systems, *changed_systems(head))
+        systems = (*systems, *changed_systems(head, systems))
         plan = replace(plan, splits=(SplitName.RANDOM,), n_training=())
     names = chosen("--systems", named, tuple(system.name for system in systems))
     systems = tuple(system for system in systems if system.name in names)
