@@ -56,10 +56,10 @@ def rivals(  # noqa: PLR0913, PLR0917 - one argument an option
 ) -> None:
     """Compare real-time models with plain regressors, also after few pulses.
 
-    On the subjects, pulses and splits of `m2m study paper` with the same seed; about
-    a minute a subject. The JSON has figures by simulator (and all together), question
-    and system, each with its 95 % interval over subjects, paired where it says minus.
-    It is written anew after every subject.
+    On the subjects, pulses and splits of `m2m study paper` with the same seed, but
+    every site held out once; about two minutes a subject. The JSON has figures by
+    simulator (and all together), question and system, each with its 95 % interval over
+    subjects, paired where it says minus. It is written anew after every subject.
     """
     from msgspec.structs import replace
 

@@ -23,7 +23,7 @@ class SplitName(StrEnum):
     """As published: a tenth of each intensity, at random. Interpolation."""
 
     SITE_BLOCKED = "site_blocked"
-    """Whole squares of scalp: a place where the coil has not been."""
+    """Whole squares of scalp: places where the coil has not been."""
 
     LEAVE_ONE_INTENSITY_OUT = "leave_one_intensity_out"
     """Each intensity in turn, with its poses: between and beyond the others."""
@@ -59,6 +59,8 @@ def paper_split(
 ) -> Split:
     """Return one split of a recording's pulses.
 
+    Every intensity and every site is held out once, a fold after another.
+
     Leaving an intensity out, the autoencoder is that of the random split: it has seen
     fields of all intensities. Poses are planned, so their fields are known before any
     answer is; what this could give the networks, it gives them and not their rivals.
@@ -68,8 +70,8 @@ def paper_split(
     if name is SplitName.RANDOM:
         return Split(name, (Fold(training, test, training),))
     if name is SplitName.SITE_BLOCKED:
-        blocked = _blocked_rows(pulses, planned_head_from_coil, rng)
-        return Split(name, (_fold(blocked),))
+        blocks = _site_blocks(pulses, planned_head_from_coil, rng)
+        return Split(name, tuple(_fold(blocked) for blocked in blocks))
     levels = np.unique(pulses.intensity_pct_rmt)
     folds = tuple(
         _fold(pulses.intensity_pct_rmt == level, training) for level in levels
@@ -77,20 +79,23 @@ def paper_split(
     return Split(name, folds)
 
 
-def _blocked_rows(
+def _site_blocks(
     pulses: PaperPulses, planned_head_from_coil: F64, rng: np.random.Generator
-) -> Bools:
-    """Return (n,) True in squares drawn until they hold their share of the pulses."""
+) -> list[Bools]:
+    """Return masks (n,), True in squares drawn until they hold a fold's share.
+
+    Together they hold every pulse once; the last one holds what is left.
+    """
     from_planned = pulses.head_from_coil[:, :3, 3] - planned_head_from_coil[:3, 3]
     flat_mm = from_planned @ planned_head_from_coil[:3, :2]  # (n, 2)
     square = np.floor(flat_mm / BLOCK_MM).astype(np.int64)
     _, number = np.unique(square, axis=0, return_inverse=True)
-    blocked = np.zeros(len(number), np.bool_)
+    blocks = [np.zeros(len(number), np.bool_)]
     for drawn in rng.permutation(number.max() + 1):
-        if blocked.mean() >= BLOCKED_SHARE:
-            break
-        blocked |= number.ravel() == drawn
-    return blocked
+        if blocks[-1].mean() >= BLOCKED_SHARE:
+            blocks.append(np.zeros(len(number), np.bool_))
+        blocks[-1] |= number.ravel() == drawn
+    return blocks
 
 
 def _fold(tested: Bools, seen_fields: I64 | None = None) -> Fold:

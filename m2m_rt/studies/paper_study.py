@@ -113,15 +113,20 @@ def split_answers(
 
 
 def split_of(study: Study, name: SplitName) -> Split:
-    """Return one split of the study's pulses."""
+    """Return one split of the study's pulses.
+
+    Of the sites, the first fold: every other one would want an autoencoder of its own.
+    """
     region = study.head.lookup.table.region
-    return paper_split(
+    split = paper_split(
         name,
         study.pulses,
         study.plan.design,
         planned_head_from_coil=region.planned_head_from_coil,
         seed=study.plan.seed,
     )
+    folds = split.folds[:1] if name is SplitName.SITE_BLOCKED else split.folds
+    return Split(name, folds)
 
 
 def draw_subject_data(study: Study, simulator: str, subject: int) -> SubjectData:

@@ -27,7 +27,7 @@ from m2m_rt.studies.paper_scores import (
     score,
     score_muscles,
 )
-from m2m_rt.studies.paper_splits import SplitName
+from m2m_rt.studies.paper_splits import SplitName, paper_split
 from m2m_rt.studies.paper_study import (
     Answer,
     answers,
@@ -126,6 +126,23 @@ def test_blocked_sites_are_farther_from_training_than_random_ones(
         return float(np.median(apart.min(axis=1)))
 
     assert nearest_mm(SplitName.SITE_BLOCKED) > 1.5 * nearest_mm(SplitName.RANDOM)
+
+
+def test_every_site_is_held_out_once(head: HeadField) -> None:
+    asked = plan_study(head, replace(TINY, design=PaperDesign()), (), None)
+    every = paper_split(
+        SplitName.SITE_BLOCKED,
+        asked.pulses,
+        PaperDesign(),
+        planned_head_from_coil=head.lookup.table.region.planned_head_from_coil,
+        seed=TINY.seed,
+    ).folds
+    tested = np.concatenate([fold.test for fold in every])
+    assert np.array_equal(np.sort(tested), np.arange(699))
+    for fold in every:
+        assert not set(fold.training) & set(fold.test)
+    (first,) = split_of(asked, SplitName.SITE_BLOCKED).folds
+    assert np.array_equal(first.test, every[0].test)
 
 
 def test_no_network_sees_the_answers_of_test_pulses(head: HeadField) -> None:
