@@ -97,7 +97,7 @@ DAEMONS: tuple[Daemon, ...] = (
     Daemon(
         "traind",
         "refits the network between pulses and promotes what is better",
-        hears=(("trial", _ALL), ("promotion_refused", _ALL)),
+        hears=(("trial", _ALL), ("change", _ALL), ("promotion_refused", _ALL)),
         says=("model_promoted", "fit"),
         has_journal=True,
     ),

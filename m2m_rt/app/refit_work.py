@@ -16,9 +16,11 @@ from m2m_rt.app.compose import open_table
 from m2m_rt.app.config import SessionConfig, read_session
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.errors import DataError
-from m2m_rt.messages import FitFinished, FitRequest, Trial, decode, unpack_f64
-from m2m_rt.model import FLOOR_UV, MUSCLES, relative_efield
+from m2m_rt.learning import Change, ChangeKind, answers_without_gains, shift_at
+from m2m_rt.messages import FitFinished, FitRequest, KnownChange, Trial, decode
+from m2m_rt.model import FLOOR_UV, MUSCLES
 from m2m_rt.nets.refit import RefitSettings, Trials, refit, rehearse
+from m2m_rt.nodes import FieldSource, Shift, stimulus_of
 from m2m_rt.units import F32
 
 
@@ -28,6 +30,7 @@ def prepare_refits(session: Path) -> Callable[[FitRequest], FitFinished]:
     config = read_session(folder)
     lookup = EfieldLookup(open_table(config))
     lookup.warm_up()
+    source = FieldSource(lookup, rmt_pct_mso=config.protocol.rmt_pct_mso)
     how = RefitSettings(committee=config.protocol.learning.committee)
     rehearse(folder.model_bytes(config.model_hash))
     lowest_priority()  # from here on pulses are given; until here the session waits
@@ -37,7 +40,9 @@ def prepare_refits(session: Path) -> Callable[[FitRequest], FitFinished]:
         learnt = [trial for trial in trials if isinstance(trial, Trial)]
         fitted = refit(
             folder.model_bytes(request.parent_hash),
-            _training_trials(learnt, config, lookup),
+            training_trials(
+                learnt, tuple(map(_change, request.changes)), config, source
+            ),
             n_held_out=request.n_held_out,
             seed=request.rng_seed,
             settings=how,
@@ -54,39 +59,57 @@ def prepare_refits(session: Path) -> Callable[[FitRequest], FitFinished]:
     return carry_out
 
 
-def _training_trials(
-    trials: list[Trial], config: SessionConfig, lookup: EfieldLookup
+def training_trials(
+    trials: list[Trial],
+    changes: tuple[Change, ...],
+    config: SessionConfig,
+    source: FieldSource,
 ) -> Trials:
-    """Return the trials as the network takes them, all its muscles in its order."""
-    columns = [MUSCLES.index(muscle.name) for muscle in config.rig.emg.muscles]
+    """Return the trials as the network takes them, all its muscles in its order.
+
+    Coils are where they are now taken to have been, and gains as they were at first:
+    predictions take changes into account beside the network, which must not learn them.
+    """
+    muscles = config.rig.emg.muscles
+    columns = [MUSCLES.index(muscle.name) for muscle in muscles]
     shape = (len(trials), len(MUSCLES))
     sizes_uv, valid = np.full(shape, FLOOR_UV), np.zeros(shape, bool)
     for row, trial in enumerate(trials):
         sizes_uv[row, columns] = [size or 0.0 for size in trial.mep.mep_p2p_uv]
         valid[row, columns] = trial.learnt
+    log10_uv = np.log10(np.maximum(sizes_uv, FLOOR_UV))
+    for muscle, column in enumerate(columns):
+        answers = answers_without_gains(log10_uv[:, column], changes, muscle)
+        log10_uv[:, column] = answers
+    fields = [
+        _field(trial, source, shift_at(changes, number))
+        for number, trial in enumerate(trials)
+    ]
     return Trials(
-        relative_efield=_fields(trials, config, lookup),
-        log10_uv=np.log10(np.maximum(sizes_uv, FLOOR_UV)),
-        valid=valid,
+        relative_efield=np.concatenate(fields), log10_uv=log10_uv, valid=valid
     )
 
 
-def _fields(trials: list[Trial], config: SessionConfig, lookup: EfieldLookup) -> F32:
-    """Return the model's inputs, looked up again from pose and intensity."""
-    rows = []
-    for trial in trials:
-        prediction = trial.prediction
-        if prediction is None or prediction.intensity_pct_mso is None:
-            raise DataError(f"trial {trial.trial_index} was learnt but not predicted")
-        answer = lookup.query(unpack_f64(prediction.head_from_coil))
-        if answer.unit_efield_v_per_m is None:
-            raise DataError(f"trial {trial.trial_index}: {answer.reason}")
-        level = prediction.intensity_pct_mso / config.protocol.rmt_pct_mso
-        rows.append(
-            relative_efield(
-                answer.unit_efield_v_per_m,
-                planned_peak_v_per_m=lookup.table.planned_peak_v_per_m,
-                intensity_pct_rmt=100.0 * level,
-            )
-        )
-    return np.concatenate(rows)
+def _field(trial: Trial, source: FieldSource, shift_mm: Shift) -> F32:
+    """Return the model's input, looked up again from pose and intensity."""
+    prediction = trial.prediction
+    stimulus = None if prediction is None else stimulus_of(prediction)
+    if stimulus is None:
+        raise DataError(f"trial {trial.trial_index} was learnt but not predicted")
+    field = source.at(stimulus, shift_mm)
+    if isinstance(field, str):
+        raise DataError(f"trial {trial.trial_index}: {field}")
+    return field
+
+
+def _change(known: KnownChange) -> Change:
+    kind = ChangeKind.SHIFT if known.muscle is None else ChangeKind.GAIN
+    return Change(
+        kind=kind,
+        muscle=known.muscle,
+        log10_gain=known.log10_gain,
+        shift_mm=(known.shift_x_mm, known.shift_y_mm),
+        since_trial=known.since_trial,
+        found_trial=known.since_trial,
+        log_ratio=0.0,
+    )

@@ -103,6 +103,7 @@ from m2m_rt.learning.selection import select_muscles
 from m2m_rt.learning.session import (
     Learnt,
     LearntTrial,
+    answers_without_gains,
     first_learnt,
     learn_again,
     learn_trial,
@@ -182,6 +183,7 @@ __all__ = [
     "Surfaces",
     "Watch",
     "WatchSettings",
+    "answers_without_gains",
     "areas_mm2",
     "best_candidate",
     "covariance",

@@ -174,6 +174,23 @@ def muscle_answers(log10_uv: F64, changes: Sequence[Change], muscle: int) -> F64
     return np.asarray(np.maximum(answers, np.log10(FLOOR_UV)))
 
 
+def answers_without_gains(log10_uv: F64, changes: Sequence[Change], muscle: int) -> F64:
+    """Return one muscle's log10 MEPs (n,) as if its gain had never changed.
+
+    Evoked and floor add as squares (`reach_of`); what lies below the floor stays.
+    """
+    answers = log10_uv.copy()
+    floor_power = 10.0 ** (2.0 * SharedSettings().floor_log10_uv)
+    for one in changes:
+        if one.kind is ChangeKind.GAIN and one.muscle == muscle:
+            after = answers[one.since_trial :]
+            evoked = 10.0 ** (2.0 * after) - floor_power
+            unchanged = evoked / 10.0 ** (2.0 * one.log10_gain) + floor_power
+            over = evoked > 0.0
+            after[over] = 0.5 * np.log10(unchanged[over])
+    return answers
+
+
 def _takes_back(found: Change, earlier: Change) -> bool:
     both_shift = found.kind is earlier.kind is ChangeKind.SHIFT
     left_mm = math.hypot(

@@ -18,7 +18,13 @@ from m2m_rt.messages.device import (
     PoseReceived,
     StimulatorReceived,
 )
-from m2m_rt.messages.effects import FitFinished, FitRequest, SetTimer, Tick
+from m2m_rt.messages.effects import (
+    FitFinished,
+    FitRequest,
+    KnownChange,
+    SetTimer,
+    Tick,
+)
 from m2m_rt.messages.networks import FitJudged, ModelPromoted, PromotionRefused
 from m2m_rt.messages.schema import (
     CoilPose,
@@ -56,6 +62,7 @@ __all__ = [
     "FitJudged",
     "FitRequest",
     "Health",
+    "KnownChange",
     "Link",
     "LinkChanged",
     "MarkerReceived",

@@ -1,5 +1,7 @@
 """What a node asks of its surroundings, and what comes back."""
 
+import msgspec
+
 from m2m_rt.messages.base import Message, require_finite
 
 
@@ -14,6 +16,25 @@ class Tick(Message, frozen=True, tag="tick.v1"):
     """A timer that came due; `t_ns` is the time it was due."""
 
     name: str
+
+
+class KnownChange(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
+    """A sudden change that predictions take into account."""
+
+    since_trial: int
+    """Number of learnt trials before it began."""
+
+    muscle: int | None
+    """Whose gain changed, in the rig's order; None for a shift of the coil's pose."""
+
+    log10_gain: float
+    """0 for a shift."""
+
+    shift_x_mm: float
+    shift_y_mm: float
+    """True poses lie beside reported ones by this, along the planned coil's axes."""
 
 
 class FitRequest(Message, frozen=True, tag="fit_request.v1"):
@@ -32,6 +53,9 @@ class FitRequest(Message, frozen=True, tag="fit_request.v1"):
     rng_seed: int
     trials: tuple[bytes, ...]
     """Encoded `Trial` messages, in order."""
+
+    changes: tuple[KnownChange, ...] = ()
+    """Those that now hold."""
 
 
 class FitFinished(Message, frozen=True, tag="fit_finished.v1"):

@@ -4,6 +4,7 @@ from m2m_rt.nodes.acquire import AcquireNode
 from m2m_rt.nodes.acquire_settings import AcquireSettings
 from m2m_rt.nodes.answers import Answer, LearntAnswers, answer_of
 from m2m_rt.nodes.candidates import CandidateFields, look_up
+from m2m_rt.nodes.fields import FieldSource, Shift
 from m2m_rt.nodes.forecaster import Forecaster
 from m2m_rt.nodes.pose import PoseNode
 from m2m_rt.nodes.pose_registration import PoseRegistration
@@ -18,6 +19,7 @@ __all__ = [
     "AcquireSettings",
     "Answer",
     "CandidateFields",
+    "FieldSource",
     "Forecaster",
     "LearntAnswers",
     "PoseFault",
@@ -27,6 +29,7 @@ __all__ = [
     "PredictFault",
     "PredictNode",
     "PredictSettings",
+    "Shift",
     "TrainNode",
     "TrainSettings",
     "answer_of",

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from m2m_rt.learning import PromotionRule, promotes
 from m2m_rt.messages import (
+    ChangeSeen,
     FitFinished,
     FitJudged,
     FitRequest,
@@ -19,6 +20,7 @@ from m2m_rt.messages import (
     Trial,
     encode,
 )
+from m2m_rt.nodes.known_changes import KnownChanges
 from m2m_rt.units import RigNs
 
 Count = Annotated[int, Meta(gt=0)]
@@ -53,6 +55,7 @@ class TrainNode:
         """Begin with the shipped model and no trials."""
         self._settings = settings
         self._trials: dict[int, Trial] = {}
+        self._changes = KnownChanges()
         self._lineage = [settings.model_hash]
         self._generation = 0
         self._n_fits = 0
@@ -66,6 +69,9 @@ class TrainNode:
             case Trial():
                 self._keep(message)
                 return self._fit_if_due(now_ns)
+            case ChangeSeen():
+                self._changes.hear(message, len(self._learnt()))
+                return ()
             case FitFinished():
                 return self._finish(now_ns, message)
             case SessionEvent(kind=SessionEventKind.ROLL_BACK):
@@ -80,9 +86,14 @@ class TrainNode:
         known = self._trials.get(trial.trial_index)
         if known is None or trial.revision > known.revision:
             self._trials[trial.trial_index] = trial
+            self._changes.forget_after(len(self._learnt()))
+
+    def _learnt(self) -> list[Trial]:
+        """Return the trials that predictd has learnt, in order."""
+        return [trial for trial in self._trials.values() if any(trial.learnt)]
 
     def _fit_if_due(self, now_ns: RigNs) -> Iterable[FitRequest]:
-        learnt = [trial for trial in self._trials.values() if any(trial.learnt)]
+        learnt = self._learnt()
         if self._running is not None or len(learnt) < self._next_fit_at:
             return
         self._running = FitRequest(
@@ -93,6 +104,7 @@ class TrainNode:
             n_held_out=self._settings.n_held_out,
             rng_seed=self._settings.rng_seed + self._n_fits,
             trials=tuple(encode(trial) for trial in learnt),
+            changes=self._changes.held,
         )
         held_out = learnt[-self._settings.n_held_out :]
         self._n_held_out_meps = sum(len(trial.learnt) for trial in held_out)

@@ -4,9 +4,11 @@ import pytest
 
 from m2m_rt.learning import PromotionRule
 from m2m_rt.messages import (
+    ChangeSeen,
     FitFinished,
     FitJudged,
     FitRequest,
+    KnownChange,
     Message,
     ModelPromoted,
     PromotionRefused,
@@ -224,3 +226,59 @@ def test_a_pulse_marked_bad_is_not_in_the_next_request(node: TrainNode) -> None:
 def test_an_older_revision_does_not_undo_a_newer_one(node: TrainNode) -> None:
     corrected = trial(3, revision=1, is_learnt=False)
     assert give(node, *trials(0, 3), corrected, trial(3)) == []
+
+
+def change(
+    *,
+    muscle: int | None = None,
+    trials_ago: int = 2,
+    withdrawn: bool = False,
+    acted_on: bool = True,
+) -> ChangeSeen:
+    return ChangeSeen(
+        t_ns=RigNs(9 if withdrawn else 3),
+        kind="shift" if muscle is None else "gain",
+        muscle=muscle,
+        log10_gain=0.0 if muscle is None else -0.3,
+        shift_x_mm=5.0 if muscle is None else 0.0,
+        shift_y_mm=0.0,
+        trials_ago=trials_ago,
+        log_ratio=8.0,
+        withdrawn=withdrawn,
+        acted_on=acted_on,
+    )
+
+
+def changes_in_next(node: TrainNode, *messages: Message) -> tuple[KnownChange, ...]:
+    (request,) = [m for m in give(node, *messages) if isinstance(m, FitRequest)]
+    return request.changes
+
+
+def test_a_request_says_which_changes_hold_and_since_when(node: TrainNode) -> None:
+    held = changes_in_next(
+        node, *trials(0, 3), change(), change(muscle=1, trials_ago=1), trial(3)
+    )
+    shift = KnownChange(
+        since_trial=1, muscle=None, log10_gain=0.0, shift_x_mm=5.0, shift_y_mm=0.0
+    )
+    gain = KnownChange(
+        since_trial=2, muscle=1, log10_gain=-0.3, shift_x_mm=0.0, shift_y_mm=0.0
+    )
+    assert held == (shift, gain)
+
+
+def test_a_change_that_was_taken_back_or_not_acted_on_is_in_no_request(
+    node: TrainNode,
+) -> None:
+    back = change(withdrawn=True)
+    ignored = change(muscle=1, acted_on=False)
+    said = (*trials(0, 2), change(), trial(2), back, ignored, back)
+    assert changes_in_next(node, *said, trial(3)) == ()
+
+
+def test_a_change_found_at_a_pulse_marked_bad_is_forgotten_with_it(
+    node: TrainNode,
+) -> None:
+    bad = trial(2, revision=1, is_learnt=False)
+    held = changes_in_next(node, *trials(0, 3), change(), bad, *trials(3, 5))
+    assert held == ()
