@@ -81,7 +81,9 @@ class Model(_Part, frozen=True):
 class Tcd(_Part, frozen=True):
     """The whole file."""
 
-    coilElementList: Annotated[list[Element], Meta(min_length=1)]  # noqa: N815
+    coilElementList: Annotated[  # noqa: N815 - the file's name
+        list[Element], Meta(min_length=1)
+    ]
     stimulatorList: list[Stimulator] = []  # noqa: N815 - the file's name
     name: str | None = ""
     brand: str | None = ""

@@ -54,7 +54,9 @@ class TapIndex:
 
 def tap_sum(contributions: Tensor, index: TapIndex) -> Tensor:
     """Add up contributions (n_batch, n, width) → (n_batch, n_outputs, width)."""
-    summed: Tensor = _Tap.apply(contributions, index, _sum)  # type: ignore[no-untyped-call]
+    summed: Tensor = _Tap.apply(  # type: ignore[no-untyped-call]  # torch has no annotation
+        contributions, index, _sum
+    )
     return summed
 
 
@@ -70,13 +72,17 @@ def tap_conv(rows: Tensor, kernel: Tensor, index: TapIndex) -> Tensor:
     index
         Of n_rows · n_taps contributions.
     """
-    summed: Tensor = _TapConv.apply(rows, kernel, index)  # type: ignore[no-untyped-call]
+    summed: Tensor = _TapConv.apply(  # type: ignore[no-untyped-call]  # torch has no annotation
+        rows, kernel, index
+    )
     return summed
 
 
 def tap_spread(outputs: Tensor, index: TapIndex) -> Tensor:
     """Give each contribution its output's row, or zeros; the transpose of the sum."""
-    spread: Tensor = _Tap.apply(outputs, index, _spread)  # type: ignore[no-untyped-call]
+    spread: Tensor = _Tap.apply(  # type: ignore[no-untyped-call]  # torch has no annotation
+        outputs, index, _spread
+    )
     return spread
 
 

@@ -11,7 +11,7 @@ import pytest
 from mcap.reader import make_reader
 
 from m2m_rt.adapters.host import kill_process
-from m2m_rt.adapters.mcap_log import McapLog, _Syncing  # noqa: PLC2701
+from m2m_rt.adapters.mcap_log import McapLog, _Syncing  # noqa: PLC2701 - apart from a file
 from m2m_rt.adapters.mcap_reader import Flaw, LogEnd, LogReader
 from m2m_rt.errors import DataError, DiskFault
 from m2m_rt.messages import SessionEvent, SessionEventKind, encode
