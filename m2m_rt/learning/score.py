@@ -10,6 +10,10 @@ from m2m_rt.units import F64, Bools
 MIN_PULSES = 3
 """A muscle with fewer valid MEPs has no variance worth explaining."""
 
+_LEAST_DEVIATION2 = 1e-9
+"""Squared deviations, summed, (log10 µV)²: a muscle whose MEPs have less does not vary,
+as one that never answers and lies at the amplifier's floor throughout."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProgressiveScore:
@@ -17,7 +21,7 @@ class ProgressiveScore:
 
     r2_log10: float
     """1 − squared error ÷ squared deviation from the muscle's own mean; averaged over
-    muscles. NaN when no muscle has enough valid MEPs."""
+    muscles. NaN when no muscle has enough valid MEPs that vary."""
 
     coverage_90: float
     """Part of the valid MEPs inside their 90 % interval."""
@@ -49,13 +53,18 @@ def progressive_score(
 
 
 def r2_log10(predicted: F64, *, measured: F64, valid: Bools) -> float:
-    """Return R² of log10 MEP about each muscle's own mean, averaged over muscles."""
+    """Return R² of log10 MEP about each muscle's own mean, averaged over muscles.
+
+    Muscles with too few valid MEPs, and those whose MEPs do not vary, have none and are
+    left out; NaN when no muscle is left.
+    """
     per_muscle = [
         _r2(predicted[rows, muscle], measured[rows, muscle])
         for muscle, rows in enumerate(valid.T)
         if rows.sum() >= MIN_PULSES
     ]
-    return float(np.mean(per_muscle)) if per_muscle else float("nan")
+    told = [r2 for r2 in per_muscle if r2 is not None]
+    return float(np.mean(told)) if told else float("nan")
 
 
 def stack(predictions: list[Predicted]) -> Predicted:
@@ -70,6 +79,9 @@ def stack(predictions: list[Predicted]) -> Predicted:
     )
 
 
-def _r2(predicted: F64, measured: F64) -> float:
-    total = np.sum((measured - measured.mean()) ** 2)
-    return float(1.0 - np.sum((measured - predicted) ** 2) / max(total, 1e-12))
+def _r2(predicted: F64, measured: F64) -> float | None:
+    """Return R² over one muscle's MEPs (n,); None where they do not vary."""
+    total = float(np.sum((measured - measured.mean()) ** 2))
+    if total <= _LEAST_DEVIATION2:
+        return None
+    return float(1.0 - np.sum((measured - predicted) ** 2) / total)

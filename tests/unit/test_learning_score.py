@@ -10,6 +10,7 @@ from m2m_rt.learning import (
     promotes,
     r2_log10,
 )
+from m2m_rt.model import FLOOR_UV
 
 
 def test_r2_is_about_each_muscles_own_mean() -> None:
@@ -25,6 +26,20 @@ def test_invalid_meps_do_not_count() -> None:
     predicted = np.array([[1.0], [2.0], [3.0], [0.0]])
     valid = np.array([[True], [True], [True], [False]])
     assert r2_log10(predicted, measured=measured, valid=valid) == pytest.approx(1.0)
+
+
+def test_a_muscle_that_never_answers_does_not_count() -> None:
+    floor = np.full(4, np.log10(FLOOR_UV))
+    answering = np.array([1.0, 2.0, 3.0, 2.5])
+    measured = np.column_stack((answering, floor))
+    predicted = np.column_stack((answering + 0.1, floor + 0.2))
+    valid = np.ones(measured.shape, np.bool_)
+    both = r2_log10(predicted, measured=measured, valid=valid)
+    alone = r2_log10(predicted[:, :1], measured=measured[:, :1], valid=valid[:, :1])
+    assert both == alone
+    assert alone > 0.9
+    silent = r2_log10(predicted[:, 1:], measured=measured[:, 1:], valid=valid[:, 1:])
+    assert np.isnan(silent)
 
 
 def test_coverage_counts_meps_inside_their_interval() -> None:
