@@ -171,7 +171,8 @@ class Prediction(Message, frozen=True, tag="prediction.v1"):
 class ResponseMapMade(Message, frozen=True, tag="response_map.v1"):
     """What muscles would answer at candidate poses; `t_ns` is when it was whole.
 
-    Made anew after every change of belief, between predictions.
+    Made anew after every change of belief, between predictions. All are numbers: a map
+    with others is withheld, and a `StreamGap` of the stream `response_map` says so.
     """
 
     head_from_coil: Array

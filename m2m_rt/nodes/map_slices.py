@@ -1,7 +1,9 @@
 """The response map, a few candidates at a time, so that no prediction waits for it.
 
 Features of a candidate depend on the model and a found shift only, so they are made
-once for each; what is believed of them is asked again after every change of belief.
+once for each; what is believed of them is asked again after every change of belief. A
+map that is not finite throughout is withheld, and that is said once, until one is whole
+again.
 """
 
 from collections.abc import Iterable
@@ -10,12 +12,14 @@ from typing import Protocol
 import numpy as np
 
 from m2m_rt.learning import ResponseMap
-from m2m_rt.messages import ResponseMapMade, pack_f32
+from m2m_rt.messages import ResponseMapMade, StreamGap, pack_f32
 from m2m_rt.nodes.fields import NO_SHIFT, Shift
 from m2m_rt.units import F32, F64, RigNs
 
 LEVEL_PCT_RMT = 120.0
 """Of every live map, or all that the stimulator can give: for finding hotspots."""
+
+STREAM = "response_map"
 
 _POSES_A_SLICE = 6
 """Fields and features of so many take about half a millisecond."""
@@ -65,9 +69,12 @@ class MapSlices:
         self._of_shift = NO_SHIFT
         self._of_posterior = -1
         self._is_made = False
+        self._is_withheld = False
 
-    def step(self, source: MapSource, t_ns: RigNs) -> Iterable[ResponseMapMade]:
-        """Do one slice of work; give the map when it is whole."""
+    def step(
+        self, source: MapSource, t_ns: RigNs
+    ) -> Iterable[ResponseMapMade | StreamGap]:
+        """Do one slice of work; give the map when whole, or why it is withheld."""
         if not len(self._poses):
             return
         self._notice_changes(source)
@@ -77,7 +84,7 @@ class MapSlices:
             self._add_answers(source)
         if sum(len(part.mean) for part in self._answers) == len(self._poses):
             self._is_made = True
-            yield self._message(t_ns)
+            yield from self._whole(t_ns)
 
     def _notice_changes(self, source: MapSource) -> None:
         of = source.model_hash, source.shift_mm
@@ -104,19 +111,29 @@ class MapSlices:
         rows = self._features[0][n_done : n_done + _ROWS_A_SLICE]
         self._answers.append(source.answers_at(rows))
 
-    def _message(self, t_ns: RigNs) -> ResponseMapMade:
-        def whole(name: str) -> F32:
-            parts = [getattr(part, name) for part in self._answers]
-            values: F32 = np.concatenate(parts).astype(np.float32)
-            return values
+    def _whole(self, t_ns: RigNs) -> Iterable[ResponseMapMade | StreamGap]:
+        mean, sd, presence = map(self._column, ("mean", "sd", "presence"))
+        finite = np.isfinite(np.hstack((mean, sd, presence))).all(axis=1)  # (n,)
+        was_withheld, self._is_withheld = self._is_withheld, not bool(finite.all())
+        if not self._is_withheld:
+            yield ResponseMapMade(
+                t_ns=t_ns,
+                head_from_coil=pack_f32(self._poses.astype(np.float32)),
+                intensity_pct_mso=self._intensity_pct_mso,
+                mean_log10_uv=pack_f32(mean),
+                sd_log10_uv=pack_f32(sd),
+                presence=pack_f32(presence),
+                model_hash=self._of_model,
+                posterior_seq=self._of_posterior,
+            )
+        elif not was_withheld:
+            bad = f"not finite at {int((~finite).sum())} of {len(self._poses)} poses"
+            reason = f"withheld, {bad}, model {self._of_model[:12]}"
+            yield StreamGap(t_ns=t_ns, stream=STREAM, n_lost=0, reason=reason)
 
-        return ResponseMapMade(
-            t_ns=t_ns,
-            head_from_coil=pack_f32(self._poses.astype(np.float32)),
-            intensity_pct_mso=self._intensity_pct_mso,
-            mean_log10_uv=pack_f32(whole("mean")),
-            sd_log10_uv=pack_f32(whole("sd")),
-            presence=pack_f32(whole("presence")),
-            model_hash=self._of_model,
-            posterior_seq=self._of_posterior,
-        )
+    def _column(self, name: str) -> F32:
+        """Return (n, n_muscles) of the whole map."""
+        parts = [getattr(part, name) for part in self._answers]
+        with np.errstate(over="ignore"):  # infinite, and then the map is withheld
+            values: F32 = np.concatenate(parts).astype(np.float32)
+        return values

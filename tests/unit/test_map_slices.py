@@ -11,6 +11,7 @@ from m2m_rt.messages import (
     Message,
     Prediction,
     ResponseMapMade,
+    StreamGap,
     decode,
     encode,
     unpack_f32,
@@ -40,6 +41,8 @@ class Knowing:
     posterior_seq: int = 0
     shift_mm: tuple[float, float] = (0.0, 0.0)
     asked: list[int] = field(default_factory=list)
+    unknown: float | None = None
+    """What the first candidate of every slice answers, if no number."""
 
     def candidate_features(self, head_from_coil: F64, intensity_pct_rmt: float) -> F32:
         self.asked.append(len(head_from_coil))
@@ -48,6 +51,8 @@ class Knowing:
 
     def answers_at(self, features: F32) -> ResponseMap:
         values = np.full((len(features), 2), float(self.posterior_seq))
+        if self.unknown is not None:
+            values[0] = self.unknown
         return ResponseMap(values, values, values, values, values)
 
 
@@ -55,10 +60,17 @@ def poses(n: int = N_POSES) -> F64:
     return np.tile(planned_pose(), (n, 1, 1))
 
 
-def maps(slices: MapSlices, source: Knowing, n_steps: int) -> list[ResponseMapMade]:
+def heard(
+    slices: MapSlices, source: Knowing, n_steps: int
+) -> list[ResponseMapMade | StreamGap]:
     return [
         one for step in range(n_steps) for one in slices.step(source, RigNs(step + 1))
     ]
+
+
+def maps(slices: MapSlices, source: Knowing, n_steps: int) -> list[ResponseMapMade]:
+    every = heard(slices, source, n_steps)
+    return [one for one in every if isinstance(one, ResponseMapMade)]
 
 
 def test_one_whole_map_is_made_of_each_belief() -> None:
@@ -100,6 +112,25 @@ def test_the_map_asks_for_no_more_than_the_stimulator_gives(rmt_pct_mso: float) 
 
 def test_without_poses_there_is_no_map() -> None:
     assert maps(MapSlices(poses(0), rmt_pct_mso=50.0), Knowing(), 20) == []
+
+
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, 1e39])
+def test_a_map_with_what_is_no_float32_is_withheld_and_that_is_said_once(
+    unknown: float,
+) -> None:
+    slices, source = MapSlices(poses(), rmt_pct_mso=50.0), Knowing(unknown=unknown)
+    (gap,) = heard(slices, source, MOST_STEPS)
+    assert isinstance(gap, StreamGap)
+    assert (gap.stream, gap.n_lost) == ("response_map", 0)
+    assert gap.reason == "withheld, not finite at 2 of 100 poses, model a"
+    source.posterior_seq = 1
+    assert heard(slices, source, MOST_STEPS) == []  # known already
+    source.posterior_seq, source.unknown = 2, None
+    (made,) = heard(slices, source, MOST_STEPS)
+    assert isinstance(made, ResponseMapMade)
+    source.posterior_seq, source.unknown = 3, unknown
+    (again,) = heard(slices, source, MOST_STEPS)
+    assert isinstance(again, StreamGap)
 
 
 def said_to_poses(desk: Desk, n_poses: int) -> list[Sequence[Message]]:
