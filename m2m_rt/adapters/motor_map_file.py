@@ -29,6 +29,9 @@ _LEAST_EXTENT_CM = 0.5
 _MOST_EXTENT_CM = 40.0
 """A coil's positions around one head stay within this."""
 
+_LEAST_WIDTH_CM = 0.001
+"""Less spread across a map is none: navigators are ten times coarser."""
+
 _LEAST_MAX_UV = 20.0
 _MOST_MAX_UV = 30_000.0
 """The largest MEP of a map lies between these, or the unit is another."""
@@ -150,7 +153,8 @@ def read_combined(path: Path, subject: str) -> CombinedMap:
     Raises
     ------
     DataError
-        If it cannot be read, or is not (n, 3) of x, y in cm and MEP in µV.
+        If it cannot be read, is not (n, 3) of x, y in cm and MEP in µV, or its sites
+        lie on one line, which is no map.
     """
     arrays = read_mat_arrays(path)
     name = subject if subject in arrays or len(arrays) != 1 else next(iter(arrays))
@@ -165,6 +169,7 @@ def read_combined(path: Path, subject: str) -> CombinedMap:
         raise DataError(f"{found}; expected {FEWEST_PULSES} or more")
     _check_finite(where, rows)
     _check_positions(where, rows[:, :2])
+    _check_width(where, rows[:, :2])
     _check_meps(where, rows[:, 2])
     return CombinedMap(rows[:, :2] * _MM_PER_CM, rows[:, 2])
 
@@ -210,6 +215,17 @@ def _check_positions(where: str, position_cm: F64) -> None:
         raise DataError(
             f"{where}: positions span {extent:g}; expected cm, "
             f"{_LEAST_EXTENT_CM:g} to {_MOST_EXTENT_CM:g}"
+        )
+
+
+def _check_width(where: str, position_cm: F64) -> None:
+    centred = position_cm - position_cm.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    width = float(np.ptp(centred @ axes[-1]))  # across the longest direction
+    if width < _LEAST_WIDTH_CM:
+        raise DataError(
+            f"{where}: sites on one line, {width:.2g} cm wide; expected a map of an "
+            f"area, {_LEAST_WIDTH_CM:g} cm wide or more"
         )
 
 

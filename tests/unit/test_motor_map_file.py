@@ -119,3 +119,19 @@ def test_the_combined_map_has_three_columns(tmp_path: Path) -> None:
     scipy.io.savemat(path, {"S1": rows[:, :2]})
     with pytest.raises(DataError, match=r"S1: shape \(40, 2\)"):
         read_combined(path, "S1")
+
+
+@pytest.mark.parametrize("along", [(1.0, 0.0), (0.0, 1.0), (0.6, -0.8)])
+def test_a_combined_map_of_sites_on_one_line_is_refused(
+    tmp_path: Path, along: tuple[float, float]
+) -> None:
+    path = tmp_path / "S1_COMB.mat"
+    sites = np.linspace(-4.0, 4.0, 40)[:, np.newaxis] * along + (3.0, -5.0)
+    mep = np.random.default_rng(0).uniform(10.0, 400.0, (40, 1))
+    scipy.io.savemat(path, {"S1": np.hstack((sites, mep))})
+    told = r"S1_COMB\.mat: S1: sites on one line, .* cm wide; expected a map of an area"
+    with pytest.raises(DataError, match=told):
+        read_combined(path, "S1")
+    sites[::2] += 0.4 * np.array((-along[1], along[0]))  # two lines beside each other
+    scipy.io.savemat(path, {"S1": np.hstack((sites, mep))})
+    assert read_combined(path, "S1").position_mm.shape == (40, 2)
