@@ -117,8 +117,8 @@ class SessionScore:
     """Pulses after which the rule would have ended mapping; None if never."""
 
     stop_reason: str
-    stopped_hotspot_mm: float
-    """Error then; NaN if never."""
+    stopped_map: MapScore | None
+    """The target's, of what was believed then; None if never."""
 
 
 def with_designs(plan: StudyPlan, names: tuple[str, ...]) -> StudyPlan:
@@ -200,12 +200,12 @@ def surface_speed(lookup: EfieldLookup, predictor: Predictor) -> int:
 def _run_session(session: MappingSession, plan: StudyPlan) -> SessionScore:
     maps: list[MapScore] = []
     aims: list[AimScore] = []
-    stopped_mm = np.nan
+    stopped_map: MapScore | None = None
     for n_pulses in range(1, max(plan.pulses) + 1):
-        was_stopped = session.stopped is not None
-        session.give()
-        if session.stopped is not None and not was_stopped:
-            stopped_mm = score_map(session, plan.target).hotspot_mm
+        row, level = session.choose()
+        if session.stopped is not None and stopped_map is None:
+            stopped_map = score_map(session, plan.target)
+        session.give(row, level)
         if n_pulses in plan.pulses:
             maps += [score_map(session, name) for name in (plan.target, *plan.others)]
             aim = score_aim(session, plan.aim)
@@ -217,5 +217,5 @@ def _run_session(session: MappingSession, plan: StudyPlan) -> SessionScore:
         aims=tuple(aims),
         stopped_at=stopped_at,
         stop_reason=str(reason),
-        stopped_hotspot_mm=stopped_mm,
+        stopped_map=stopped_map,
     )

@@ -116,9 +116,25 @@ class MappingSession:
     stopped: tuple[int, StopReason] | None = None
     """Number of pulses at which mapping could have ended, and why."""
 
-    def give(self) -> None:
-        """Choose a pulse, give it and learn from it."""
-        row, level = self._choose()
+    def choose(self) -> tuple[int, float]:
+        """Return the next pulse's pose among the candidates, and its level.
+
+        Where the rule would end mapping, that is noted: `stopped` then counts the
+        pulses that were given, and what is believed is what was believed at the stop.
+        """
+        n_pulses = len(self.given.rows)
+        match self.design:
+            case Design.GRID:
+                rows = self.choices.grid_rows
+                return int(rows[n_pulses % len(rows)]), _GRID_LEVEL
+            case Design.ACTIVE if n_pulses >= N_FIRST:
+                return self._most_telling()
+            case _:
+                row = int(self.rng.choice(self.choices.rows))
+                return row, float(self.rng.choice(LEVELS))
+
+    def give(self, row: int, level: float) -> None:
+        """Give a pulse and learn from it."""
         every = self.person.answer_log10_uv(row, level, self.rng)
         answer = every[self.features.columns]
         self.given.rows.append(row)
@@ -163,18 +179,6 @@ class MappingSession:
         reason = stop_reason(state, rule)
         if reason is not None and self.stopped is None:
             self.stopped = (n_pulses, reason)
-
-    def _choose(self) -> tuple[int, float]:
-        n_pulses = len(self.given.rows)
-        match self.design:
-            case Design.GRID:
-                rows = self.choices.grid_rows
-                return int(rows[n_pulses % len(rows)]), _GRID_LEVEL
-            case Design.ACTIVE if n_pulses >= N_FIRST:
-                return self._most_telling()
-            case _:
-                row = int(self.rng.choice(self.choices.rows))
-                return row, float(self.rng.choice(LEVELS))
 
     def _most_telling(self) -> tuple[int, float]:
         scene, n_pulses = self.person.scene, len(self.given.rows)

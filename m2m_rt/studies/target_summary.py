@@ -129,11 +129,12 @@ def _aim_curves(
 
 
 def _stop(scores: Sequence[SessionScore], plan: StudyPlan) -> dict[str, object]:
-    """Return when the rule would have ended active mapping, and the error then."""
+    """Return when the rule would have ended active mapping, and its map's error."""
     active = [score for score in scores if score.design == Design.ACTIVE]
     ended = [score for score in active if score.stopped_at is not None]
     at = [score.stopped_at for score in ended if score.stopped_at is not None]
-    errors = [score.stopped_hotspot_mm for score in ended]
+    maps = [score.stopped_map for score in ended if score.stopped_map is not None]
+    errors = [one.hotspot_mm for one in maps]
     return {
         "hotspot_within_mm": plan.rule.hotspot_within_mm,
         "least_gain_log10": plan.rule.least_gain_log10,

@@ -1,10 +1,15 @@
 """`m2m study target` and `m2m study inverse`, in their quick form."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from m2m_rt.app.cli import main
+from m2m_rt.app.study_shared import open_table_and_model
+from m2m_rt.learning import StopRule
+from m2m_rt.studies.target import QUICK_PLAN, run_study
+from m2m_rt.studies.target_session import Design
 
 
 def figures_of(study: str, folder: Path) -> Any:  # noqa: ANN401 - JSON
@@ -32,6 +37,15 @@ def test_the_targeting_study_reports_errors_over_pulses(tmp_path: Path) -> None:
         )
     assert figures["stop"]["sessions"] == 1
     assert figures["candidates_per_s_one_thread"] > 0
+
+
+def test_the_error_at_the_stop_is_of_the_map_that_mapping_would_end_with() -> None:
+    lookup, predictor = open_table_and_model("demo", "m2mnet-rt")
+    soon = StopRule(hotspot_within_mm=50.0, least_pulses=10)
+    plan = replace(QUICK_PLAN, pulses=(12,), designs=(Design.ACTIVE,), rule=soon)
+    (score,) = run_study(lookup, predictor, plan, lambda *_: None)
+    assert score.stopped_map is not None
+    assert score.stopped_at == score.stopped_map.n_pulses == 10
 
 
 def test_the_inverse_study_sets_bayes_beside_its_rivals(tmp_path: Path) -> None:
