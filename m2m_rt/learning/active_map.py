@@ -168,7 +168,7 @@ class _Belief:
         self.noise = part.noise_variance(self.amplitude)
 
     def own_variance_of_square(self) -> F64:
-        """Return (m,): var f² = 4 μ² v + 2 v², times v: a query's worth on its own."""
+        """Return (m,): var f² = 4 μ² v + 2 v², a query's worth on its own."""
         square = 4.0 * self.mean**2 + 2.0 * self.variance
         return np.asarray(square * self.variance)
 

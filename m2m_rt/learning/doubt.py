@@ -18,7 +18,7 @@ class Doubt(StrEnum):
     """Most of its variance is that nothing like it was learnt."""
 
     INTENSITY = "intensity_not_learnt"
-    """Outside what the network was trained on."""
+    """More than ten points of % RMT outside what the network was trained on."""
 
     STATE = "state_unusual"
     """Excitability or noise is far from what it usually is."""
@@ -33,6 +33,9 @@ class DoubtSettings(
     """Mean over muscles of the share of variance that is not learnt yet."""
 
     intensity_pct_rmt: tuple[float, float] = (90.0, 150.0)
+    """Least and most: the shipped network was trained on 100 to 140, and ten points
+    beyond either end are not doubted."""
+
     most_excitability_log10: Annotated[float, Meta(gt=0)] = 0.2
     """Either way: a factor of 1.6."""
 

@@ -1,7 +1,7 @@
 """Watches a session for sudden changes, says which, and learns on without forgetting.
 
-Two kinds are known in form: one muscle's gain (an electrode slipped or was pressed on
-again), and a shift between the coil's reported and true place (the head tracker moved).
+Two kinds are known in form: one muscle's gain halved (an electrode slipped), and a
+shift between the coil's reported and true place (the head tracker moved).
 A muscle that is found changed keeps its map and gets a gain; a shift moves the poses
 that are looked up. Both count from the trial where the evidence began.
 """
@@ -32,7 +32,7 @@ class WatchSettings(
     """
 
     gains: tuple[float, ...] = (0.5,)
-    """Of one muscle."""
+    """Of one muscle, each over what it was before: a halving."""
 
     n_directions: Annotated[int, Meta(gt=0)] = 8
     """Of a shift of 5 mm, evenly around."""
