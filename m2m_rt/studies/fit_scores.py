@@ -106,6 +106,8 @@ def score_muscle(
     """
     rows, recording = muscle_recording(table, muscle)
     models = (POSITION, POSITION_MAP, DRIFT)
+    # With settings as given: those learnt below are from the whole recording.
+    running_mean = running_mean_score(recording, settings[POSITION])
     if own:
         folded = {m: own_folds(recording, settings[m]) for m in models}
         progress = own_progress(recording, settings[DRIFT], scale)
@@ -125,5 +127,5 @@ def score_muscle(
         folded_log10_uv=folded[POSITION_MAP],
         progress=progress,
         progressive=score,
-        running_mean=running_mean_score(recording, settings[POSITION]),
+        running_mean=running_mean,
     )

@@ -1,0 +1,37 @@
+"""`m2m fit` from the inside: what a muscle's scores are taken from."""
+
+import numpy as np
+import pytest
+from support.maps import draw_recording
+
+from m2m_rt.adapters.pose_table import PoseTable
+from m2m_rt.studies.fit_scores import score_muscle
+from m2m_rt.studies.maps_data import POSITION, ShippedMapSettings
+from m2m_rt.studies.maps_scores import running_mean_score
+
+SHIPPED = ShippedMapSettings()
+SETTINGS = {
+    "position": SHIPPED.position,
+    "position_map": SHIPPED.position_map,
+    "position_map_drift": SHIPPED.drift,
+}
+
+
+def table(n: int) -> PoseTable:
+    recording = draw_recording(np.random.default_rng(0), n)
+    return PoseTable(
+        pulses=recording.pulses,
+        map_names=("1", "2"),
+        intensity_unit="",
+        mep_uv={"FDI": 10.0**recording.log10_uv},
+        row=np.arange(1, n + 1),
+        notes=(),
+    )
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_running_mean_does_not_know_what_the_recording_taught(own: bool) -> None:
+    found = score_muscle(table(40), "FDI", SETTINGS, scale=SHIPPED.level_scale, own=own)
+    assert (found.settings[POSITION] != SHIPPED.position) == own
+    unseen = running_mean_score(found.recording, SHIPPED.position)
+    assert found.running_mean == unseen
