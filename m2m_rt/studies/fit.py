@@ -30,6 +30,7 @@ from m2m_rt.studies.fit_scores import (
     MuscleFit,
     learnt_settings,
     muscle_recording,
+    require_pulses,
     score_muscle,
 )
 from m2m_rt.studies.maps_data import DRIFT, MapStep, ShippedMapSettings, log10_of
@@ -94,7 +95,15 @@ def fit_table(
         orientations or intensities, over which others' maps teach nothing.
     head
         The shipped network, for the last layer instead of the process over poses.
+
+    Raises
+    ------
+    ConfigError
+        If a muscle is none of the network's.
+    DataError
+        If a muscle has too few valid MEPs.
     """
+    require_pulses(table)
     if own is None:
         pulses = table.pulses
         own = pulses.rotation is not None or pulses.intensity_pct is not None

@@ -57,6 +57,29 @@ class MuscleFit:
     running_mean: ProgressScore
 
 
+def valid_rows(table: PoseTable, muscle: str) -> I64:
+    """Return the rows with a valid MEP of a muscle."""
+    return np.flatnonzero(np.isfinite(table.mep_uv[muscle]))
+
+
+def require_pulses(table: PoseTable) -> None:
+    """Refuse a table with muscles of too few pulses, and say how to fit the others.
+
+    Raises
+    ------
+    DataError
+        If there are such muscles.
+    """
+    n_valid = {name: len(valid_rows(table, name)) for name in table.mep_uv}
+    lacking = [name for name, n in n_valid.items() if n < FEWEST_PULSES]
+    if not lacking:
+        return
+    found = ", ".join(f"{name}: {n_valid[name]}" for name in lacking)
+    text = f"{found} rows with a pose and a valid MEP; expected {FEWEST_PULSES} or more"
+    others = [f"--muscle {name}" for name in n_valid if name not in lacking]
+    raise DataError(f"{text}, or only {' '.join(others)}" if others else text)
+
+
 def muscle_recording(table: PoseTable, muscle: str) -> tuple[I64, Recording]:
     """Return the rows with a valid MEP of a muscle, and these as a recording.
 
@@ -65,7 +88,7 @@ def muscle_recording(table: PoseTable, muscle: str) -> tuple[I64, Recording]:
     DataError
         If there are too few.
     """
-    rows = np.flatnonzero(np.isfinite(table.mep_uv[muscle]))
+    rows = valid_rows(table, muscle)
     if len(rows) < FEWEST_PULSES:
         found = f"{muscle}: {len(rows)} rows with a pose and a valid MEP"
         raise DataError(f"{found}; expected {FEWEST_PULSES} or more")

@@ -67,6 +67,22 @@ def test_a_table_becomes_a_scored_mapper(mapper: Path) -> None:
     assert len(rows) == 151
 
 
+def test_a_dead_electrode_is_named_with_the_options_that_leave_it_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = data.read_text(encoding="utf-8").splitlines()
+    table, out = tmp_path / "lab.csv", tmp_path / "m"
+    rows = [f"{line.rsplit(',', 1)[0]}," for line in lines[1:41]]
+    table.write_text("\n".join((lines[0], *rows)), encoding="utf-8")
+    command = ["fit", str(table), "--out", str(out)]
+    assert main(command) == 2
+    refused = capsys.readouterr().err.strip()
+    assert refused.startswith("m2m: ADM: 0 rows with a pose and a valid MEP")
+    remedy = refused.rsplit(" or only ", 1)[1].split()
+    assert main([*command, *remedy]) == 0
+    assert (out / "FDI.png").exists()
+
+
 def test_a_mapper_answers_new_poses(mapper: Path, tmp_path: Path) -> None:
     new = draw_recording(np.random.default_rng(7), 60).pulses.position_mm
     poses, answers = tmp_path / "poses.csv", tmp_path / "answers.csv"

@@ -1,11 +1,14 @@
 """`m2m fit` from the inside: what a muscle's scores are taken from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.maps import draw_recording
 
 from m2m_rt.adapters.pose_table import PoseTable
-from m2m_rt.studies.fit_scores import score_muscle
+from m2m_rt.errors import DataError
+from m2m_rt.studies.fit_scores import require_pulses, score_muscle
 from m2m_rt.studies.maps_data import POSITION, ShippedMapSettings
 from m2m_rt.studies.maps_scores import running_mean_score
 
@@ -35,3 +38,25 @@ def test_the_running_mean_does_not_know_what_the_recording_taught(own: bool) -> 
     assert (found.settings[POSITION] != SHIPPED.position) == own
     unseen = running_mean_score(found.recording, SHIPPED.position)
     assert found.running_mean == unseen
+
+
+def test_muscles_without_pulses_are_named_with_what_fits_the_others() -> None:
+    one = table(40)
+    dead = np.full(40, np.nan)
+    lame = np.where(np.arange(40) < 19, 100.0, np.nan)
+    meps = {
+        "FDI": one.mep_uv["FDI"],
+        "ADM": dead,
+        "APB": lame,
+        "ECR": one.mep_uv["FDI"],
+    }
+    told = (
+        "ADM: 0, APB: 19 rows with a pose and a valid MEP; expected 20 or more, "
+        "or only --muscle FDI --muscle ECR"
+    )
+    with pytest.raises(DataError) as refused:
+        require_pulses(replace(one, mep_uv=meps))
+    assert str(refused.value) == told
+    with pytest.raises(DataError, match=r"ADM: 0 rows .* 20 or more$"):
+        require_pulses(replace(one, mep_uv={"ADM": dead}))
+    require_pulses(one)
