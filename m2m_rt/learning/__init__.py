@@ -44,7 +44,7 @@ from m2m_rt.learning.last_layer import (
     predict_mean,
     rebuild,
 )
-from m2m_rt.learning.map_hyper import Recording, likeliest_settings, map_log_likelihood
+from m2m_rt.learning.map_hyper import Recording, likeliest_settings
 from m2m_rt.learning.map_kernel import (
     MapPulses,
     PoseMapSettings,
@@ -219,7 +219,6 @@ __all__ = [
     "level_scales",
     "likeliest_settings",
     "log_likelihood",
-    "map_log_likelihood",
     "map_surfaces",
     "mean_of_pulses",
     "most_telling_pulse",

@@ -51,7 +51,7 @@ def likeliest_settings(
         away = (logs - centre) / HYPER_SPREAD
         value, slope = 0.5 * float(away @ away), away / HYPER_SPREAD
         for apart, log10_uv in known:
-            more, steeper = _loss(apart, log10_uv, settings, free)
+            more, steeper = loss_and_slopes(apart, log10_uv, settings, free)
             value, slope = value + more, slope + steeper
         return value, slope
 
@@ -63,25 +63,13 @@ def likeliest_settings(
     return _with(start, free, found.x)
 
 
-def map_log_likelihood(
-    recording: Recording, settings: PoseMapSettings, free: tuple[str, ...] = ()
-) -> tuple[float, F64]:
-    """Return the log marginal likelihood and its slopes by the logs of `free`."""
-    apart = gaps(recording.pulses, recording.pulses)
-    value, slope = _loss(apart, recording.log10_uv, settings, free)
-    n = len(recording.log10_uv)
-    return -value - 0.5 * n * float(np.log(2.0 * np.pi)), -slope
-
-
-def _with(start: PoseMapSettings, free: tuple[str, ...], logs: F64) -> PoseMapSettings:
-    values = dict(zip(free, np.exp(logs).tolist(), strict=True))
-    return msgspec.structs.replace(start, **values)
-
-
-def _loss(
+def loss_and_slopes(
     apart: Gaps, log10_uv: F64, settings: PoseMapSettings, free: tuple[str, ...]
 ) -> tuple[float, F64]:
-    """Return minus the log likelihood, apart from a constant, and its slopes."""
+    """Return minus the log likelihood of a recording, and its slopes (n_free,).
+
+    The constant ½ n ln 2π is left out; slopes are by the natural logs of `free`.
+    """
     gram, slopes = covariance_and_slopes(apart, settings, free)
     gram[np.diag_indices_from(gram)] += settings.noise_sd**2
     factor = np.linalg.cholesky(gram)
@@ -98,3 +86,8 @@ def _loss(
         for name in free
     ]
     return value, np.asarray(slope)
+
+
+def _with(start: PoseMapSettings, free: tuple[str, ...], logs: F64) -> PoseMapSettings:
+    values = dict(zip(free, np.exp(logs).tolist(), strict=True))
+    return msgspec.structs.replace(start, **values)

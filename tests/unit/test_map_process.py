@@ -23,11 +23,12 @@ from m2m_rt.learning import (
     gaps,
     level_scales,
     likeliest_settings,
-    map_log_likelihood,
     predict_map,
     predict_muscle,
     predict_progressively,
 )
+from m2m_rt.learning.map_hyper import loss_and_slopes
+from m2m_rt.units import F64
 
 ALL_TERMS = PoseMapSettings(map_sd=0.15, deviation_sd=0.12, drift_sd=0.2, noise_sd=0.3)
 FREE = (
@@ -44,6 +45,15 @@ FREE = (
 
 def recording(n: int = 60, seed: int = 0) -> Recording:
     return draw_recording(np.random.default_rng(seed), n)
+
+
+def log_likelihood(
+    known: Recording, settings: PoseMapSettings, free: tuple[str, ...] = ()
+) -> tuple[float, F64]:
+    """Return a recording's log marginal likelihood and its slopes."""
+    apart = gaps(known.pulses, known.pulses)
+    value, slopes = loss_and_slopes(apart, known.log10_uv, settings, free)
+    return -value - 0.5 * len(known.log10_uv) * float(np.log(2.0 * np.pi)), -slopes
 
 
 def posed(n: int, seed: int = 1) -> MapPulses:
@@ -126,10 +136,10 @@ def test_slopes_of_the_likelihood_are_its_differences() -> None:
     plain = recording(50)
     known = Recording(posed(50), plain.log10_uv)
     free = (*FREE, "turn_length_deg", "intensity_length_pct")
-    _, slopes = map_log_likelihood(known, ALL_TERMS, free)
+    _, slopes = log_likelihood(known, ALL_TERMS, free)
     for name, slope in zip(free, slopes, strict=True):
         up, down = (
-            map_log_likelihood(
+            log_likelihood(
                 known,
                 msgspec.structs.replace(
                     ALL_TERMS, **{name: getattr(ALL_TERMS, name) * np.exp(step)}
@@ -146,15 +156,13 @@ def test_likelihood_is_the_sum_of_progressive_log_scores() -> None:
     scores = norm.logpdf(
         known.log10_uv, progress.mean_log10_uv, progress.unscaled_sd_log10_uv
     )
-    assert map_log_likelihood(known, ALL_TERMS)[0] == pytest.approx(scores.sum())
+    assert log_likelihood(known, ALL_TERMS)[0] == pytest.approx(scores.sum())
 
 
 def test_learnt_settings_are_likelier_and_switched_off_terms_stay_off() -> None:
     known, start = recording(150), PoseMapSettings(noise_sd=0.5, field_length_mm=5.0)
     found = likeliest_settings([known], start, FREE)
-    assert (
-        map_log_likelihood(known, found)[0] > map_log_likelihood(known, start)[0] + 10.0
-    )
+    assert log_likelihood(known, found)[0] > log_likelihood(known, start)[0] + 10.0
     assert found.noise_sd == pytest.approx(0.2, abs=0.05)  # as drawn
     assert found.map_sd == found.drift_sd == 0.0
 
