@@ -38,20 +38,16 @@ class HeadFeatures:
 
 @dataclass(frozen=True, slots=True)
 class HeadFit:
-    """Held-out scores of the last layer; arrays over all pulses and all its muscles."""
+    """Held-out scores of the last layer, by muscle; those with a valid MEP."""
 
-    valid: Bools
-    """(n, n_muscles)"""
-
-    folded_log10_uv: F64
-    """(n, n_muscles)"""
-
-    progressive: Predicted
     r2: dict[str, float | None]
-    """Muscle → 10-fold R²."""
+    """Ten-fold; None where MEPs do not vary."""
 
     progressive_r2: dict[str, float | None]
+    """Of each pulse predicted from its past."""
+
     coverage_90: dict[str, float]
+    """Part of the MEPs inside the progressive 90 % intervals."""
 
 
 def relative_intensity(pulses: MapPulses, unit: str, rmt_pct_mso: float | None) -> F64:
@@ -118,9 +114,6 @@ def score_head(
     progress = _progressive(predictor, found, measured, valid)
     columns = {m: at for at, m in enumerate(muscles) if valid[:, at].any()}
     return HeadFit(
-        valid=valid,
-        folded_log10_uv=folded,
-        progressive=progress,
         r2={m: _r2(folded, measured, valid, at) for m, at in columns.items()},
         progressive_r2={
             m: _r2(progress.mean, measured, valid, at) for m, at in columns.items()
