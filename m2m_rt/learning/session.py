@@ -2,7 +2,7 @@
 
 The same trials in the same order, with the same changes, give the same bytes. Changes
 are decisions and stay when trials are learnt anew; forgetting the trial at which one
-was found forgets the change.
+was found forgets the change, and that at which one was withdrawn brings it back.
 """
 
 import math
@@ -153,6 +153,28 @@ def with_change(
         if _takes_back(found, one):
             return tuple(other for other in changes if other is not one), one
     return (*changes, found), None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A change that was found, and then taken back."""
+
+    change: Change
+    at_trial: int
+    """Number of trials learnt when it was taken back."""
+
+
+def known_after(
+    n_trials: int, changes: Sequence[Change], withdrawn: Sequence[Withdrawn]
+) -> tuple[tuple[Change, ...], tuple[Withdrawn, ...]]:
+    """Return the changes that hold, and those withdrawn, as so many trials tell.
+
+    What was found or withdrawn after more trials was not, by those that are left.
+    """
+    again = [one.change for one in withdrawn if one.at_trial > n_trials]
+    known = [one for one in (*changes, *again) if one.found_trial <= n_trials]
+    in_order = tuple(sorted(known, key=lambda one: one.found_trial))
+    return in_order, tuple(one for one in withdrawn if one.at_trial <= n_trials)
 
 
 def shift_at(changes: Sequence[Change], trial: int) -> tuple[float, float]:

@@ -12,10 +12,12 @@ from m2m_rt.learning import (
     ChangeKind,
     Learnt,
     ResponseMap,
+    Withdrawn,
     first_learnt,
     first_posterior,
     first_watch,
     foresee,
+    known_after,
     learn_again,
     learn_trial,
     predict_mean,
@@ -70,6 +72,7 @@ class Forecaster:
         self._predictor: Predictor = self._shipped
         self._answers: LearntAnswers = ()
         self._learnt = first_learnt(self._shipped.prior)
+        self._withdrawn: tuple[Withdrawn, ...] = ()
         self.posterior_seq = 0
         """Number of changes of the posterior."""
 
@@ -160,15 +163,16 @@ class Forecaster:
     def forget(self, answer: Answer) -> None:
         """Learn again, one by one, all but an answer that was learnt.
 
-        Changes that were found at what is forgotten are forgotten too.
+        Changes that were found at what is forgotten are forgotten too, and those that
+        were withdrawn at it hold again.
         """
         answers, held = without(self._answers, answer), self._learnt.changes
-        kept = tuple(one for one in held if one.found_trial <= len(answers))
-        dropped = [one for one in held if one not in kept]
-        if dropped:
-            first = min(one.since_trial for one in dropped)
-            answers = self._moved_from(first, answers, kept)
-        self._learn_again(answers, kept)
+        known, self._withdrawn = known_after(len(answers), held, self._withdrawn)
+        differing = [one for one in (*held, *known) if (one in held) != (one in known)]
+        if differing:
+            first = min(one.since_trial for one in differing)
+            answers = self._moved_from(first, answers, known)
+        self._learn_again(answers, known)
 
     def switch(self, model_hash: str) -> None:
         """Use another model, with all that was learnt so far.
@@ -199,6 +203,9 @@ class Forecaster:
             self._learnt = _watching_anew(self._learnt)
             return SeenChange(found, withdrawn=False, acted_on=False)
         changes, withdrawn = with_change(self._learnt.changes, found)
+        if withdrawn is not None:
+            back = Withdrawn(withdrawn, at_trial=found.found_trial)
+            self._withdrawn = (*self._withdrawn, back)
         one, answers = withdrawn or found, self._answers
         if one.kind is ChangeKind.SHIFT:
             answers = self._moved_from(one.since_trial, answers, changes)

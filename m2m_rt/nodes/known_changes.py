@@ -1,6 +1,6 @@
 """Which sudden changes predictd takes into account, from what it says of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -14,6 +14,15 @@ class _Found:
     """Number of trials learnt when it was found."""
 
     said: ChangeSeen
+    withdrawn_at: int | None = None
+    """Number of trials learnt when it was taken back; None while it holds."""
+
+    def after(self, n_learnt: int) -> "_Found":
+        """Return it as so many trials tell, if they are fewer than there were."""
+        withdrawn_at = self.withdrawn_at
+        if withdrawn_at is not None and withdrawn_at > n_learnt:
+            return replace(self, withdrawn_at=None)
+        return self
 
 
 class KnownChanges:
@@ -35,23 +44,29 @@ class KnownChanges:
                 shift_y_mm=one.said.shift_y_mm,
             )
             for one in self._found
+            if one.withdrawn_at is None
         )
 
     def hear(self, said: ChangeSeen, n_learnt: int) -> None:
         """Take what was said after so many learnt trials."""
         if not said.acted_on:
             return
-        if not said.withdrawn:
+        if said.withdrawn:
+            self._withdraw(said, n_learnt)
+        else:
             self._found.append(_Found(n_learnt, said))
-            return
-        for one in reversed(self._found):
-            if _what(one.said) == _what(said):
-                self._found.remove(one)
-                return
 
     def forget_after(self, n_learnt: int) -> None:
-        """Forget changes that were found after more trials than there now are."""
-        self._found = [one for one in self._found if one.at_trial <= n_learnt]
+        """Forget what was found, or withdrawn, after more trials than there now are."""
+        found = [one for one in self._found if one.at_trial <= n_learnt]
+        self._found = [one.after(n_learnt) for one in found]
+
+    def _withdraw(self, said: ChangeSeen, n_learnt: int) -> None:
+        for row in reversed(range(len(self._found))):
+            one = self._found[row]
+            if one.withdrawn_at is None and _what(one.said) == _what(said):
+                self._found[row] = replace(one, withdrawn_at=n_learnt)
+                return
 
 
 def _what(said: ChangeSeen) -> ChangeSeen:

@@ -7,6 +7,7 @@ import pytest
 
 from m2m_rt.adapters.onnx_predictor import ModelFolder
 from m2m_rt.adapters.rig_models import RigModels
+from m2m_rt.learning import Change, ChangeKind
 from m2m_rt.messages import (
     ChangeSeen,
     ExcitabilityTracked,
@@ -36,6 +37,15 @@ from tests.support.predicting import (
 MUSCLE = 4
 CHANGE_AT = 90
 N_TRIALS = 130
+FALSE_SHIFT = Change(
+    kind=ChangeKind.SHIFT,
+    muscle=None,
+    log10_gain=0.0,
+    shift_mm=(5.0, 0.0),
+    since_trial=50,
+    found_trial=60,
+    log_ratio=9.0,
+)
 
 
 def forecaster(folder: Path, *, acts_on_changes: bool = True) -> Forecaster:
@@ -102,6 +112,45 @@ def test_marking_the_trial_that_gave_a_change_away_takes_the_change_back(
     one.forget(given[number])
     learn_all(never, given[:number])
     assert mean_of(one) == pytest.approx(mean_of(never), rel=1e-12)
+
+
+def learn_until_withdrawn(one: Forecaster, given: list[Answer]) -> int:
+    """Learn a shift that is none, and on until it is taken back; return at which."""
+    learn_all(one, given[:60])
+    one._take_change(FALSE_SHIFT)
+    for number in range(60, CHANGE_AT):
+        seen = one.learn(given[number])
+        if seen is not None:
+            assert seen == SeenChange(FALSE_SHIFT, withdrawn=True, acted_on=True)
+            assert (one.shift_mm, one.learnt.changes) == ((0.0, 0.0), ())
+            return number
+    raise AssertionError("the shift was not taken back")
+
+
+def test_marking_the_trial_that_took_a_shift_back_brings_the_shift_back(
+    tmp_path: Path,
+) -> None:
+    one, never = forecaster(tmp_path), forecaster(tmp_path)
+    given = answers(one)
+    number = learn_until_withdrawn(one, given)
+    learn_all(never, given[:60])
+    never._take_change(FALSE_SHIFT)
+    learn_all(never, given[60:number])
+    one.forget(given[number])
+    assert (one.shift_mm, one.learnt.changes) == ((5.0, 0.0), (FALSE_SHIFT,))
+    assert mean_of(one) == pytest.approx(mean_of(never), rel=1e-12)
+    for bad in reversed(given[59:number]):
+        one.forget(bad)
+    assert (one.shift_mm, one.learnt.changes) == ((0.0, 0.0), ())
+
+
+def test_a_shift_stays_withdrawn_where_a_later_trial_is_marked(tmp_path: Path) -> None:
+    one = forecaster(tmp_path)
+    given = answers(one)
+    number = learn_until_withdrawn(one, given)
+    one.learn(given[number + 1])
+    one.forget(given[number + 1])
+    assert one.learnt.changes == ()
 
 
 def test_every_learnt_trial_is_followed_by_the_state(tmp_path: Path) -> None:

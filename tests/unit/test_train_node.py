@@ -282,3 +282,22 @@ def test_a_change_found_at_a_pulse_marked_bad_is_forgotten_with_it(
     bad = trial(2, revision=1, is_learnt=False)
     held = changes_in_next(node, *trials(0, 3), change(), bad, *trials(3, 5))
     assert held == ()
+
+
+def test_a_shift_taken_back_at_a_pulse_marked_bad_holds_again(node: TrainNode) -> None:
+    back = change(trials_ago=1, withdrawn=True)
+    bad = trial(2, revision=1, is_learnt=False)
+    said = (*trials(0, 2), change(trials_ago=1), trial(2), back)
+    (held,) = changes_in_next(node, *said, bad, *trials(3, 5))
+    assert (held.since_trial, held.shift_x_mm) == (1, 5.0)
+
+
+def test_a_shift_stays_taken_back_where_a_later_pulse_is_marked_bad(
+    node: TrainNode,
+) -> None:
+    back, bad = change(withdrawn=True), trial(3, revision=1, is_learnt=False)
+    said = (*trials(0, 2), change(), trial(2), back)
+    node_said = give(node, *said, trial(3))
+    assert [one.changes for one in node_said if isinstance(one, FitRequest)] == [()]
+    give(node, bad, finished(0, None))
+    assert changes_in_next(node, *trials(4, 8)) == ()
