@@ -49,6 +49,7 @@ from m2m_rt.learning import (
     variance_reduction,
     within_limits,
 )
+from m2m_rt.learning.last_layer import trial_variance
 from m2m_rt.model import MUSCLES
 from m2m_rt.units import F32, F64
 from tests.support.models import draw_features, small_prior
@@ -94,8 +95,8 @@ def test_drawn_surfaces_have_the_beliefs_mean_and_variance() -> None:
     known2 = expectation_variance(posterior, features)[:, 3]
     # 4000 draws: the variance of a variance is 2/n of its square.
     np.testing.assert_allclose(surfaces.log10_uv.var(axis=0), known2, rtol=0.12)
-    total2 = predict(posterior, features).sd[:, 3] ** 2
-    np.testing.assert_allclose(known2 + surfaces.noise_log10**2, total2)
+    noise2 = trial_variance(posterior, features)[:, 3]
+    np.testing.assert_allclose(surfaces.noise_log10**2, noise2, rtol=1e-9)
 
 
 def test_the_mean_of_many_pulses_is_as_uncertain_as_the_expectation() -> None:
@@ -154,13 +155,18 @@ def test_the_gain_of_a_choice_between_two_is_the_exact_one() -> None:
 
 
 @given(seed=st.integers(0, 2**16))
-def test_no_pulse_gains_less_than_nothing_or_more_than_knowing_all(seed: int) -> None:
+def test_a_noisier_pulse_gains_no_more_and_none_more_than_knowing_all(
+    seed: int,
+) -> None:
     rng = np.random.default_rng(seed)
     latent = rng.standard_normal((300, 3))
     utilities = latent @ rng.standard_normal((3, 6)) + rng.standard_normal(6)
-    outcomes = Surfaces(latent @ rng.standard_normal((3, 4)), np.full(4, 0.5))
-    gain = expected_gain(utilities, outcomes)
-    assert np.all(gain >= 0.0)
+    answers = latent @ rng.standard_normal((3, 4))
+    gain, noisier = (
+        expected_gain(utilities, Surfaces(answers, np.full(4, noise_log10)))
+        for noise_log10 in (0.5, 2.0)
+    )
+    assert np.all(noisier <= gain + 1e-9)
     assert np.all(gain <= gain_at_most(utilities) + 0.1)  # 300 draws
 
 
