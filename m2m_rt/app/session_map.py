@@ -271,7 +271,6 @@ def _aimed_pose(
     candidates = Candidates(
         centre_mm=np.tile(grid.centre_mm, (len(levels), 1)),
         intensity_pct_mso=np.repeat(levels * rmt_pct_mso, len(grid.yaw_deg)),
-        offset_mm=np.tile(np.hypot(*grid.offset_mm.T), len(levels)),
     )
     poses = session.trials.head_from_coil
     now_mm = poses[-1, :3, 3] if len(poses) else None

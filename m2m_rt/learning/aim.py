@@ -54,9 +54,6 @@ class AimLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """What the stimulus may be; the table's own region holds besides."""
 
     most_intensity_pct_mso: Annotated[float, Meta(gt=0, le=100)] = 100.0
-    most_offset_mm: Annotated[float, Meta(gt=0)] = math.inf
-    """From the planned pose's centre."""
-
     most_move_mm: Annotated[float, Meta(gt=0)] = math.inf
     """Of the coil's centre from where it is now."""
 
@@ -71,16 +68,12 @@ class Candidates:
     intensity_pct_mso: F64
     """(n,)"""
 
-    offset_mm: F64
-    """(n,): of the centre from the planned one."""
-
 
 def within_limits(
     candidates: Candidates, limits: AimLimits, *, now_mm: F64 | None = None
 ) -> Bools:
     """Return which candidates (n,) the limits allow; `now_mm` (3,) is the coil's."""
     allowed: Bools = candidates.intensity_pct_mso <= limits.most_intensity_pct_mso
-    allowed = allowed & (candidates.offset_mm <= limits.most_offset_mm)
     if now_mm is not None:
         move_mm = np.linalg.norm(candidates.centre_mm - now_mm, axis=1)
         allowed = allowed & (move_mm <= limits.most_move_mm)

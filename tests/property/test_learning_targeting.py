@@ -257,27 +257,17 @@ def test_wrong_aims_are_refused() -> None:
         Aim(most=("XYZ",)).weights(MUSCLES)
 
 
-@given(
-    most_pct=st.floats(1.0, 100.0),
-    offset_mm=st.floats(0.1, 30.0),
-    move_mm=st.floats(0.1, 30.0),
-)
-def test_nothing_outside_the_limits_is_allowed(
-    most_pct: float, offset_mm: float, move_mm: float
-) -> None:
+@given(most_pct=st.floats(1.0, 100.0), move_mm=st.floats(0.1, 30.0))
+def test_nothing_outside_the_limits_is_allowed(most_pct: float, move_mm: float) -> None:
     rng = np.random.default_rng(9)
     candidates = Candidates(
         centre_mm=rng.uniform(-20.0, 20.0, (200, 3)),
         intensity_pct_mso=rng.uniform(1.0, 100.0, 200),
-        offset_mm=rng.uniform(0.0, 30.0, 200),
     )
-    limits = AimLimits(
-        most_intensity_pct_mso=most_pct, most_offset_mm=offset_mm, most_move_mm=move_mm
-    )
+    limits = AimLimits(most_intensity_pct_mso=most_pct, most_move_mm=move_mm)
     allowed = within_limits(candidates, limits, now_mm=np.zeros(3))
     moved = np.linalg.norm(candidates.centre_mm, axis=1)
     assert np.all(candidates.intensity_pct_mso[allowed] <= most_pct)
-    assert np.all(candidates.offset_mm[allowed] <= offset_mm)
     assert np.all(moved[allowed] <= move_mm)
 
 
