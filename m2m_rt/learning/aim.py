@@ -27,9 +27,12 @@ class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     is selective, too."""
 
     def __post_init__(self) -> None:
-        """Refuse an aim without a muscle, or with one on both sides."""
+        """Refuse an aim without a muscle, or that names one more than once."""
         if not self.most:
             raise ValueError("most: name at least one muscle")
+        for names in (self.most, self.least):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{' '.join(twice)}: named more than once")
         if both := set(self.most) & set(self.least):
             raise ValueError(f"{' '.join(sorted(both))}: wanted and unwanted at once")
 

@@ -96,6 +96,7 @@ def test_limits_hold_and_the_same_seed_gives_the_same_map(
         (["--muscle", "XYZ"], "XYZ"),
         (["--least", "ADM"], "--most"),
         (["--most", "FDI", "--least", "FDI"], "at once"),
+        (["--most", "FDI", "--most", "FDI"], "more than once"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(

@@ -253,6 +253,10 @@ def test_wrong_aims_are_refused() -> None:
         Aim(most=())
     with pytest.raises(ValueError, match="at once"):
         Aim(most=("FDI",), least=("FDI",))
+    with pytest.raises(ValueError, match="FDI: named more than once"):
+        Aim(most=("FDI", "FDI", "ADM"))
+    with pytest.raises(ValueError, match="ECR: named more than once"):
+        Aim(most=("FDI",), least=("ECR", "ECR"))
     with pytest.raises(ConfigError, match="XYZ"):
         Aim(most=("XYZ",)).weights(MUSCLES)
 
