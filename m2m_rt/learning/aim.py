@@ -89,11 +89,15 @@ def best_candidate(
     """Return the row of the best allowed candidate, None if none meets the aim.
 
     Best is the largest expected log10 MEP of the wanted muscles less that of the
-    unwanted ones: the logarithm of their ratio.
+    unwanted ones: the logarithm of their ratio. Where it is not known, as without an
+    expectation of an unwanted muscle, the aim is not met.
     """
     weights = aim.weights(muscles)
-    wanted = weights > 0.0
+    wanted, named = weights > 0.0, weights != 0.0
+    # Of the named ones only: 0 times the NaN of a muscle that is left out is NaN, too.
+    ratio_log10 = answers.mean[:, named] @ weights[named]
     meets = allowed & np.all(answers.presence[:, wanted] >= aim.least_presence, axis=1)
+    meets = meets & np.isfinite(ratio_log10)
     if not meets.any():
         return None
-    return int(np.argmax(np.where(meets, answers.mean @ weights, -np.inf)))
+    return int(np.argmax(np.where(meets, ratio_log10, -np.inf)))

@@ -17,6 +17,7 @@ from m2m_rt.learning import (
     MapSites,
     Place,
     Posterior,
+    ResponseMap,
     SourcePosterior,
     StopReason,
     StopRule,
@@ -246,6 +247,17 @@ def test_no_stimulus_is_better_than_one_that_does_not_meet_the_aim() -> None:
     sure = Aim(most=("FDI",), least_presence=1.0)
     everywhere = ~nothing
     assert best_candidate(answers, sure, muscles=MUSCLES, allowed=everywhere) is None
+
+
+def test_a_pose_without_an_expectation_of_a_named_muscle_is_never_the_best() -> None:
+    mean = np.array([[2.0, 1.0, np.nan], [2.0, np.nan, 1.0]])
+    sure = np.full_like(mean, 0.9)
+    answers = ResponseMap(mean=mean, sd=sure, p05=mean, p95=mean, presence=sure)
+    aim, muscles = Aim(most=("FDI",), least=("ADM",)), ("FDI", "ADM", "ECR")
+    every = np.ones(2, np.bool_)
+    assert best_candidate(answers, aim, muscles=muscles, allowed=every) == 0
+    unknown = np.array([False, True])
+    assert best_candidate(answers, aim, muscles=muscles, allowed=unknown) is None
 
 
 def test_wrong_aims_are_refused() -> None:
