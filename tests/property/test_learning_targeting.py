@@ -24,6 +24,7 @@ from m2m_rt.learning import (
     Surfaces,
     areas_mm2,
     best_candidate,
+    draw_sources,
     draw_weights,
     expectation_variance,
     expected_gain,
@@ -38,6 +39,7 @@ from m2m_rt.learning import (
     learn,
     map_surfaces,
     mean_of_pulses,
+    most_telling_pulse,
     muscle_map,
     place_of,
     predict,
@@ -45,6 +47,8 @@ from m2m_rt.learning import (
     rebuild,
     response_map,
     select_muscles,
+    source_answers,
+    source_drives,
     stop_reason,
     take,
     variance_reduction,
@@ -314,6 +318,41 @@ def one_source(at_mm: tuple[float, float]) -> tuple[SourcePosterior, MapSites]:
     )
     every = np.ones(len(SITES_MM), np.bool_)
     return known, MapSites(SITES_MM, field, every, cell_mm2=1.0)
+
+
+def two_sources() -> tuple[SourcePosterior, MapSites]:
+    """Return a source that is likely left, perhaps right, and candidates 5 mm apart."""
+    (left, sites), (right, beside) = one_source((-5.0, 0.0)), one_source((10.0, 2.0))
+    either = SourcePosterior(
+        probability=np.array([0.9, 0.1]),
+        parameters=np.concatenate((left.parameters, right.parameters)),
+        covariance=np.tile(np.diag([0.02, 0.2, 1.0, 1.0, 1.0, 1.0, 1.0]), (2, 1, 1)),
+        noise_log10=0.3,
+        n_pulses=10,
+    )
+    rows = np.flatnonzero(np.all(SITES_MM[:, :2] % 5.0 == 0.0, axis=1))
+    at_points = np.concatenate((sites.at_points, beside.at_points))[:, :, rows]
+    every = np.ones(len(rows), np.bool_)
+    return either, MapSites(SITES_MM[rows], at_points, every, cell_mm2=25.0)
+
+
+def test_the_gain_said_of_the_next_pulse_is_its_own() -> None:
+    sources, sites = two_sources()
+    said = most_telling_pulse(
+        sources,
+        sites,
+        levels=np.array([1.0, 1.2]),
+        beside_mm=np.zeros((400, 3)),
+        rng=np.random.default_rng(0),
+    )
+    draws = draw_sources(sources, 400, np.random.default_rng(0))
+    drives = said.level * source_drives(draws, sites.at_points)
+    answers = source_answers(draws, drives)
+    noise_log10 = np.full(len(sites.centre_mm), sources.noise_log10)
+    gains = expected_gain(answers, Surfaces(answers, noise_log10))
+    assert said.gain_log10 == pytest.approx(gains[said.row])
+    assert gains[said.row] < 0.5 * gains.max()  # another would raise the answer more
+    assert said.gain_at_most_log10 == pytest.approx(gain_at_most(answers))
 
 
 @pytest.mark.parametrize(("beside_x_mm", "least_radius_mm"), [(3.0, 0.5), (-5.0, 3.7)])
