@@ -222,7 +222,9 @@ def _map_muscle(
     pulse = most_telling_pulse(
         choosing, sites, levels=levels, beside_mm=beside_mm[::2], rng=rng
     )
-    state = MappingState(sources.n_pulses, found.hotspot, pulse.gain_at_most_log10)
+    # The hotspot as the next pulse's choice believes it: the map's own counts every
+    # pulse in full, and its narrower region would end mapping too early.
+    state = MappingState(sources.n_pulses, pulse.hotspot, pulse.gain_at_most_log10)
     stop = stop_reason(state, request.rule)
     return MappedMuscle(name, column, found, sources, pulse, stop)
 

@@ -9,8 +9,9 @@ import pytest
 
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.cli import main
+from m2m_rt.app.session_map import MappedMuscle, MapRequest, map_session
 from m2m_rt.app.session_trials import learn_session
-from m2m_rt.learning import first_belief, take
+from m2m_rt.learning import AimLimits, StopReason, StopRule, first_belief, take
 from m2m_rt.studies.target_person import Person
 from tests.support.mapped import demo_scene, record_session
 
@@ -88,6 +89,27 @@ def test_limits_hold_and_the_same_seed_gives_the_same_map(
     assert one["muscles"]["FDI"]["next_pulse"]["intensity_pct_mso"] <= 60.0
     if "aim" in one:
         assert one["aim"]["intensity_pct_mso"] <= 60.0
+
+
+def test_mapping_stops_by_the_hotspot_that_the_next_pulse_is_chosen_by(
+    session: tuple[Path, Person],
+) -> None:
+    learnt = learn_session(SessionFolder.open(session[0]), lambda *_: None)
+
+    def mapped(within_mm: float) -> MappedMuscle:
+        rule = StopRule(hotspot_within_mm=within_mm, least_gain_log10=0.0)
+        request = MapRequest(("FDI",), 120.0, None, AimLimits(), seed=0, rule=rule)
+        (found,) = map_session(learnt, request, lambda *_: None).muscles
+        return found
+
+    never = mapped(0.1)
+    assert never.stop is None
+    assert never.next_pulse is not None
+    believed_mm = never.next_pulse.hotspot.radius_90_mm
+    between_mm = 0.5 * (never.found.hotspot.radius_90_mm + believed_mm)
+    assert never.found.hotspot.radius_90_mm < between_mm < believed_mm
+    assert mapped(between_mm).stop is None
+    assert mapped(believed_mm + 0.01).stop is StopReason.HOTSPOT_KNOWN
 
 
 @pytest.mark.parametrize(
