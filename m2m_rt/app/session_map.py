@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from m2m_rt.learning import (
     stop_reason,
     within_limits,
 )
-from m2m_rt.units import F32, F64
+from m2m_rt.units import F32, F64, Bools
 
 RADIUS_MM = 20.0
 SPACING_MM = 2.0
@@ -88,6 +89,13 @@ class AimedPose:
     """(n_muscles,)"""
 
 
+class Unmet(Enum):
+    """Why no stimulus is advised for an aim."""
+
+    OUTSIDE_LIMITS = "the limits leave none"
+    UNSURE = "of none is it sure enough that every wanted muscle answers"
+
+
 @dataclass(frozen=True, slots=True)
 class Stimulus:
     """A candidate pose at an intensity."""
@@ -112,7 +120,8 @@ class SessionMap:
     """What tells most about the whole maps of the asked muscles together; None where
     no allowed intensity is left."""
 
-    aimed: AimedPose | None
+    aimed: AimedPose | Unmet | None
+    """None without an aim."""
 
 
 def map_session(
@@ -258,28 +267,23 @@ def _sources(
 
 def _aimed_pose(
     session: LearntSession, request: MapRequest, stimuli: _Stimuli
-) -> AimedPose | None:
-    """Return the best allowed stimulus; None without an aim, or if none meets it."""
-    levels, grid = stimuli.levels, stimuli.grid
-    if request.aim is None or not len(levels):
+) -> AimedPose | Unmet | None:
+    """Return the best allowed stimulus, or why there is none; None without an aim."""
+    if request.aim is None:
         return None
+    request.aim.weights(session.muscles)  # what is no muscle is refused in any case
+    allowed = _allowed(session, request, stimuli)
+    if not allowed.any():
+        return Unmet.OUTSIDE_LIMITS
     answers = _stacked(
         [
             response_map_of(foresee(session.belief, features))
             for features in stimuli.features
         ]
     )
-    rmt_pct_mso = session.config.protocol.rmt_pct_mso
-    candidates = Candidates(
-        centre_mm=np.tile(grid.centre_mm, (len(levels), 1)),
-        intensity_pct_mso=np.repeat(levels * rmt_pct_mso, len(grid.yaw_deg)),
-    )
-    poses = session.trials.head_from_coil
-    now_mm = poses[-1, :3, 3] if len(poses) else None
-    allowed = within_limits(candidates, request.limits, now_mm=now_mm)
     row = best_candidate(answers, request.aim, muscles=session.muscles, allowed=allowed)
     if row is None:
-        return None
+        return Unmet.UNSURE
     chosen = stimuli.at(row)
     return AimedPose(
         row=chosen.row,
@@ -287,6 +291,19 @@ def _aimed_pose(
         log10_uv=answers.mean[row],
         presence=answers.presence[row],
     )
+
+
+def _allowed(session: LearntSession, request: MapRequest, stimuli: _Stimuli) -> Bools:
+    """Return which of the stimuli the limits allow, (n_levels × n_poses,)."""
+    levels, grid = stimuli.levels, stimuli.grid
+    rmt_pct_mso = session.config.protocol.rmt_pct_mso
+    candidates = Candidates(
+        centre_mm=np.tile(grid.centre_mm, (len(levels), 1)),
+        intensity_pct_mso=np.repeat(levels * rmt_pct_mso, len(grid.yaw_deg)),
+    )
+    poses = session.trials.head_from_coil
+    now_mm = poses[-1, :3, 3] if len(poses) else None
+    return within_limits(candidates, request.limits, now_mm=now_mm)
 
 
 def _stacked(parts: Sequence[ResponseMap]) -> ResponseMap:

@@ -9,9 +9,10 @@ import pytest
 
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.cli import main
-from m2m_rt.app.session_map import MappedMuscle, MapRequest, map_session
+from m2m_rt.app.map_report import map_figures, map_lines
+from m2m_rt.app.session_map import MappedMuscle, MapRequest, Unmet, map_session
 from m2m_rt.app.session_trials import learn_session
-from m2m_rt.learning import AimLimits, StopReason, StopRule, first_belief, take
+from m2m_rt.learning import Aim, AimLimits, StopReason, StopRule, first_belief, take
 from m2m_rt.studies.target_person import Person
 from tests.support.mapped import demo_scene, record_session
 
@@ -91,6 +92,27 @@ def test_limits_hold_and_the_same_seed_gives_the_same_map(
         assert one["aim"]["intensity_pct_mso"] <= 60.0
 
 
+def test_an_aim_that_nothing_meets_is_said_to_be_unmet(
+    session: tuple[Path, Person], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, _ = session
+    assert "aim" not in figures_of(root, tmp_path)
+    assert "aim" not in capsys.readouterr().out
+    none_left = figures_of(root, tmp_path, "--most", "FDI", "--max-pct-mso", "10")
+    assert none_left["aim"] is None
+    said = capsys.readouterr().out
+    assert "no allowed stimulus meets the aim: the limits leave none" in said
+    aim = Aim(most=("FDI",), least_presence=1.0)
+    learnt = learn_session(SessionFolder.open(root), lambda *_: None)
+    request = MapRequest((), 120.0, aim, AimLimits(), seed=0)
+    unsure = map_session(learnt, request, lambda *_: None)
+    assert unsure.aimed is Unmet.UNSURE
+    assert map_figures(unsure)["aim"] is None
+    assert (
+        "no allowed stimulus meets the aim: of none is it sure" in map_lines(unsure)[-1]
+    )
+
+
 def test_mapping_stops_by_the_hotspot_that_the_next_pulse_is_chosen_by(
     session: tuple[Path, Person],
 ) -> None:
@@ -116,6 +138,7 @@ def test_mapping_stops_by_the_hotspot_that_the_next_pulse_is_chosen_by(
     ("options", "wrong"),
     [
         (["--muscle", "XYZ"], "XYZ"),
+        (["--most", "XYZ", "--max-pct-mso", "10"], "XYZ"),
         (["--least", "ADM"], "--most"),
         (["--most", "FDI", "--least", "FDI"], "at once"),
         (["--most", "FDI", "--most", "FDI"], "more than once"),
