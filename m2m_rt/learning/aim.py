@@ -58,7 +58,7 @@ class AimLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     most_intensity_pct_mso: Annotated[float, Meta(gt=0, le=100)] = 100.0
     most_move_mm: Annotated[float, Meta(gt=0)] = math.inf
-    """Of the coil's centre from where it is now."""
+    """Of the coil's centre from where it was at the last pulse, learnt from or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,19 @@ class Candidates:
 def within_limits(
     candidates: Candidates, limits: AimLimits, *, now_mm: F64 | None = None
 ) -> Bools:
-    """Return which candidates (n,) the limits allow; `now_mm` (3,) is the coil's."""
+    """Return which candidates (n,) the limits allow.
+
+    `now_mm` (3,) is the coil's centre; while it is not known, a limit of the move
+    allows nothing.
+    """
     allowed: Bools = candidates.intensity_pct_mso <= limits.most_intensity_pct_mso
-    if now_mm is not None:
-        move_mm = np.linalg.norm(candidates.centre_mm - now_mm, axis=1)
-        allowed = allowed & (move_mm <= limits.most_move_mm)
-    return allowed
+    if math.isinf(limits.most_move_mm):
+        return allowed
+    if now_mm is None:
+        return np.zeros_like(allowed)
+    move_mm = np.linalg.norm(candidates.centre_mm - now_mm, axis=1)
+    near: Bools = move_mm <= limits.most_move_mm
+    return allowed & near
 
 
 def best_candidate(

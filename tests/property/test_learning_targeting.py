@@ -291,6 +291,17 @@ def test_nothing_outside_the_limits_is_allowed(most_pct: float, move_mm: float) 
     assert np.all(moved[allowed] <= move_mm)
 
 
+def test_a_limit_of_the_move_allows_nothing_while_the_coil_is_not_known() -> None:
+    candidates = Candidates(
+        centre_mm=np.zeros((2, 3)), intensity_pct_mso=np.array([50.0, 70.0])
+    )
+    limits = AimLimits(most_intensity_pct_mso=60.0, most_move_mm=5.0)
+    assert not within_limits(candidates, limits).any()
+    assert not within_limits(candidates, limits, now_mm=np.full(3, np.nan)).any()
+    unlimited = AimLimits(most_intensity_pct_mso=60.0)
+    np.testing.assert_array_equal(within_limits(candidates, unlimited), [True, False])
+
+
 def state(n_pulses: int, radius_mm: float, gain: float) -> MappingState:
     return MappingState(n_pulses, Place(np.zeros(3), radius_mm), gain)
 
