@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from m2m_rt.app.session_map import MappedMuscle, SessionMap
+from m2m_rt.app.session_map import AimedPose, MappedMuscle, SessionMap, Unmet
 from m2m_rt.errors import ConfigError
 from m2m_rt.learning import Place
 from m2m_rt.units import F64
@@ -35,19 +35,7 @@ def map_figures(found: SessionMap) -> dict[str, object]:
             "intensity_pct_mso": _pct_mso(found, following.intensity_pct_rmt),
         }
     if found.aimed is not None:
-        aimed = found.aimed
-        figures["aim"] = {
-            "head_from_coil": _pose(found, aimed.row),
-            "intensity_pct_mso": _pct_mso(found, aimed.intensity_pct_rmt),
-            "expected_uv": {
-                name: round(float(10.0 ** aimed.log10_uv[column]), 1)
-                for column, name in enumerate(session.muscles)
-            },
-            "presence": {
-                name: round(float(aimed.presence[column]), 3)
-                for column, name in enumerate(session.muscles)
-            },
-        }
+        figures["aim"] = _aim_figures(found, found.aimed)
     return figures
 
 
@@ -62,11 +50,35 @@ def map_lines(found: SessionMap) -> list[str]:
             f"area {area.mean / 100:.1f} cm² ({area.p05 / 100:.1f} to "
             f"{area.p95 / 100:.1f}); {_next_line(found, muscle)}"
         )
-    if found.aimed is not None:
-        centre = Place(found.grid.centre_mm[found.aimed.row], 0.0)
-        pct_mso = _pct_mso(found, found.aimed.intensity_pct_rmt)
-        lines.append(f"for the aim: {_mm(centre)} at {pct_mso:g} % MSO")
+    match found.aimed:
+        case AimedPose() as aimed:
+            centre = Place(found.grid.centre_mm[aimed.row], 0.0)
+            pct_mso = _pct_mso(found, aimed.intensity_pct_rmt)
+            lines.append(f"for the aim: {_mm(centre)} at {pct_mso:g} % MSO")
+        case Unmet() as why:
+            lines.append(f"no allowed stimulus meets the aim: {why.value}")
     return lines
+
+
+def _aim_figures(
+    found: SessionMap, aimed: AimedPose | Unmet
+) -> dict[str, object] | None:
+    """Return what is said of the aim; None where no allowed stimulus meets it."""
+    if isinstance(aimed, Unmet):
+        return None
+    muscles = found.session.muscles
+    return {
+        "head_from_coil": _pose(found, aimed.row),
+        "intensity_pct_mso": _pct_mso(found, aimed.intensity_pct_rmt),
+        "expected_uv": {
+            name: round(float(10.0 ** aimed.log10_uv[column]), 1)
+            for column, name in enumerate(muscles)
+        },
+        "presence": {
+            name: round(float(aimed.presence[column]), 3)
+            for column, name in enumerate(muscles)
+        },
+    }
 
 
 def _state(found: SessionMap) -> dict[str, object]:

@@ -1,10 +1,14 @@
 """The response map of a session: hotspot, size, the next pulse, the pose for an aim."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
+from m2m_rt.adapters.mcap_reader import Flaw, LogEntry, LogReader
+from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.session_trials import LearntSession
 from m2m_rt.app.stage_bars import Progress
 from m2m_rt.efield import PoseGrid, pose_grid
@@ -36,12 +40,15 @@ from m2m_rt.learning import (
     stop_reason,
     within_limits,
 )
-from m2m_rt.units import F32, F64
+from m2m_rt.messages import TOPICS, Array, Prediction, Trial, decode, unpack_f64
+from m2m_rt.units import F32, F64, Bools
 
 RADIUS_MM = 20.0
 SPACING_MM = 2.0
 YAWS_DEG = tuple(float(yaw) for yaw in range(-60, 61, 15))
 LEVELS_PCT_RMT = (100.0, 110.0, 120.0, 130.0, 140.0)
+
+_TRIAL = next(topic.name for topic in TOPICS if topic.message is Trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,10 @@ class MapRequest:
     aim: Aim | None
     limits: AimLimits
     seed: int
+    now_mm: F64 | None = None
+    """(3,): the coil's centre, head frame, `last_pulse_mm`; None where it is not known,
+    and then a limit of the move leaves no stimulus for the aim."""
+
     settings: MapSettings = MapSettings()  # noqa: RUF009 - frozen
     rule: StopRule = StopRule()  # noqa: RUF009 - frozen
 
@@ -88,6 +99,14 @@ class AimedPose:
     """(n_muscles,)"""
 
 
+class Unmet(Enum):
+    """Why no stimulus is advised for an aim."""
+
+    COIL_UNKNOWN = "where the coil was at the last pulse is not known"
+    OUTSIDE_LIMITS = "the limits leave none"
+    UNSURE = "of none is it sure enough that every wanted muscle answers"
+
+
 @dataclass(frozen=True, slots=True)
 class Stimulus:
     """A candidate pose at an intensity."""
@@ -112,7 +131,37 @@ class SessionMap:
     """What tells most about the whole maps of the asked muscles together; None where
     no allowed intensity is left."""
 
-    aimed: AimedPose | None
+    aimed: AimedPose | Unmet | None
+    """None without an aim."""
+
+
+def last_pulse_mm(folder: SessionFolder, progress: Progress) -> F64 | None:
+    """Return the coil's centre (3,), head frame, at the last pulse of a session.
+
+    None if there was no pulse, or where the coil was then is not known.
+
+    Raises
+    ------
+    DataError
+        If the session's record cannot be read.
+    """
+    last: LogEntry | None = None
+    reader = LogReader(folder.messages_path)
+    for entry in reader:
+        progress("finding the last pulse", reader.position, reader.n_bytes)
+        if entry.topic.split("/")[0] == _TRIAL:
+            last = entry  # corrections, too: they are always of the newest
+    if last is None or last.flaw is Flaw.CONTENT:
+        return None
+    match decode(last.frame):
+        # The second: older recordings, whose trials have no pose of their own.
+        case (
+            Trial(head_from_coil=Array() as pose)
+            | Trial(prediction=Prediction(head_from_coil=pose))
+        ):
+            return unpack_f64(pose)[:3, 3]
+        case _:
+            return None
 
 
 def map_session(
@@ -222,7 +271,9 @@ def _map_muscle(
     pulse = most_telling_pulse(
         choosing, sites, levels=levels, beside_mm=beside_mm[::2], rng=rng
     )
-    state = MappingState(sources.n_pulses, found.hotspot, pulse.gain_at_most_log10)
+    # The hotspot as the next pulse's choice believes it: the map's own counts every
+    # pulse in full, and its narrower region would end mapping too early.
+    state = MappingState(sources.n_pulses, pulse.hotspot, pulse.gain_at_most_log10)
     stop = stop_reason(state, request.rule)
     return MappedMuscle(name, column, found, sources, pulse, stop)
 
@@ -256,29 +307,24 @@ def _sources(
 
 def _aimed_pose(
     session: LearntSession, request: MapRequest, stimuli: _Stimuli
-) -> AimedPose | None:
-    """Return the best allowed stimulus; None without an aim, or if none meets it."""
-    levels, grid = stimuli.levels, stimuli.grid
-    if request.aim is None or not len(levels):
+) -> AimedPose | Unmet | None:
+    """Return the best allowed stimulus, or why there is none; None without an aim."""
+    if request.aim is None:
         return None
+    request.aim.weights(session.muscles)  # what is no muscle is refused in any case
+    allowed = _allowed(session, request, stimuli)
+    if not allowed.any():
+        is_lost = math.isfinite(request.limits.most_move_mm) and request.now_mm is None
+        return Unmet.COIL_UNKNOWN if is_lost else Unmet.OUTSIDE_LIMITS
     answers = _stacked(
         [
             response_map_of(foresee(session.belief, features))
             for features in stimuli.features
         ]
     )
-    rmt_pct_mso = session.config.protocol.rmt_pct_mso
-    candidates = Candidates(
-        centre_mm=np.tile(grid.centre_mm, (len(levels), 1)),
-        intensity_pct_mso=np.repeat(levels * rmt_pct_mso, len(grid.yaw_deg)),
-        offset_mm=np.tile(np.hypot(*grid.offset_mm.T), len(levels)),
-    )
-    poses = session.trials.head_from_coil
-    now_mm = poses[-1, :3, 3] if len(poses) else None
-    allowed = within_limits(candidates, request.limits, now_mm=now_mm)
     row = best_candidate(answers, request.aim, muscles=session.muscles, allowed=allowed)
     if row is None:
-        return None
+        return Unmet.UNSURE
     chosen = stimuli.at(row)
     return AimedPose(
         row=chosen.row,
@@ -286,6 +332,17 @@ def _aimed_pose(
         log10_uv=answers.mean[row],
         presence=answers.presence[row],
     )
+
+
+def _allowed(session: LearntSession, request: MapRequest, stimuli: _Stimuli) -> Bools:
+    """Return which of the stimuli the limits allow, (n_levels × n_poses,)."""
+    levels, grid = stimuli.levels, stimuli.grid
+    rmt_pct_mso = session.config.protocol.rmt_pct_mso
+    candidates = Candidates(
+        centre_mm=np.tile(grid.centre_mm, (len(levels), 1)),
+        intensity_pct_mso=np.repeat(levels * rmt_pct_mso, len(grid.yaw_deg)),
+    )
+    return within_limits(candidates, request.limits, now_mm=request.now_mm)
 
 
 def _stacked(parts: Sequence[ResponseMap]) -> ResponseMap:

@@ -27,9 +27,12 @@ class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     is selective, too."""
 
     def __post_init__(self) -> None:
-        """Refuse an aim without a muscle, or with one on both sides."""
+        """Refuse an aim without a muscle, or that names one more than once."""
         if not self.most:
             raise ValueError("most: name at least one muscle")
+        for names in (self.most, self.least):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{' '.join(twice)}: named more than once")
         if both := set(self.most) & set(self.least):
             raise ValueError(f"{' '.join(sorted(both))}: wanted and unwanted at once")
 
@@ -54,11 +57,8 @@ class AimLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """What the stimulus may be; the table's own region holds besides."""
 
     most_intensity_pct_mso: Annotated[float, Meta(gt=0, le=100)] = 100.0
-    most_offset_mm: Annotated[float, Meta(gt=0)] = math.inf
-    """From the planned pose's centre."""
-
     most_move_mm: Annotated[float, Meta(gt=0)] = math.inf
-    """Of the coil's centre from where it is now."""
+    """Of the coil's centre from where it was at the last pulse, learnt from or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +71,23 @@ class Candidates:
     intensity_pct_mso: F64
     """(n,)"""
 
-    offset_mm: F64
-    """(n,): of the centre from the planned one."""
-
 
 def within_limits(
     candidates: Candidates, limits: AimLimits, *, now_mm: F64 | None = None
 ) -> Bools:
-    """Return which candidates (n,) the limits allow; `now_mm` (3,) is the coil's."""
+    """Return which candidates (n,) the limits allow.
+
+    `now_mm` (3,) is the coil's centre; while it is not known, a limit of the move
+    allows nothing.
+    """
     allowed: Bools = candidates.intensity_pct_mso <= limits.most_intensity_pct_mso
-    allowed = allowed & (candidates.offset_mm <= limits.most_offset_mm)
-    if now_mm is not None:
-        move_mm = np.linalg.norm(candidates.centre_mm - now_mm, axis=1)
-        allowed = allowed & (move_mm <= limits.most_move_mm)
-    return allowed
+    if math.isinf(limits.most_move_mm):
+        return allowed
+    if now_mm is None:
+        return np.zeros_like(allowed)
+    move_mm = np.linalg.norm(candidates.centre_mm - now_mm, axis=1)
+    near: Bools = move_mm <= limits.most_move_mm
+    return allowed & near
 
 
 def best_candidate(
@@ -93,11 +96,15 @@ def best_candidate(
     """Return the row of the best allowed candidate, None if none meets the aim.
 
     Best is the largest expected log10 MEP of the wanted muscles less that of the
-    unwanted ones: the logarithm of their ratio.
+    unwanted ones: the logarithm of their ratio. Where it is not known, as without an
+    expectation of an unwanted muscle, the aim is not met.
     """
     weights = aim.weights(muscles)
-    wanted = weights > 0.0
+    wanted, named = weights > 0.0, weights != 0.0
+    # Of the named ones only: 0 times the NaN of a muscle that is left out is NaN, too.
+    ratio_log10 = answers.mean[:, named] @ weights[named]
     meets = allowed & np.all(answers.presence[:, wanted] >= aim.least_presence, axis=1)
+    meets = meets & np.isfinite(ratio_log10)
     if not meets.any():
         return None
-    return int(np.argmax(np.where(meets, answers.mean @ weights, -np.inf)))
+    return int(np.argmax(np.where(meets, ratio_log10, -np.inf)))

@@ -42,10 +42,6 @@ from m2m_rt.learning.source import (
 from m2m_rt.learning.surfaces import Surfaces, draw_weights, last_layer_surfaces
 from m2m_rt.units import F32, F64, Bools
 
-_SHORT_LIST = 24
-"""Pulses whose gain is computed: those that tell most about the hotspot."""
-
-
 _POOL_SHRINKS = 0.95
 """Of the radius: draws pooled from two models are wider than their common mean errs
 (Ranjan and Gneiting, J R Stat Soc B 72:71, 2010)."""
@@ -123,7 +119,8 @@ class NextPulse:
     """Intensity over resting threshold."""
 
     gain_log10: float
-    """By how much it is expected to raise the answer at the chosen pose."""
+    """By how much this pulse is expected to raise the answer at the chosen pose; others
+    may raise it more and tell less about where the hotspot is."""
 
     gain_at_most_log10: float
     """By how much knowing all would raise it."""
@@ -248,16 +245,13 @@ def most_telling_pulse(
     )  # (n_levels, n)
     level_row, row = np.unravel_index(np.argmax(lowered), lowered.shape)
     level = float(levels[level_row])
-    listed = np.argsort(-lowered[level_row], kind="stable")[:_SHORT_LIST]
     answers = source_answers(draws, level * drives)
-    gains = expected_gain(
-        answers,
-        _outcomes(sources, draws, level * drives[:, listed]),
-    )
+    named = _outcomes(sources, draws, level * drives[:, [row]])
+    (gain_log10,) = expected_gain(answers, named)
     return NextPulse(
         row=int(row),
         level=level,
-        gain_log10=float(gains.max()),
+        gain_log10=float(gain_log10),
         gain_at_most_log10=gain_at_most(answers),
         hotspot=_hotspot(drives, beside_mm, sites),
     )

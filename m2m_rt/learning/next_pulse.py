@@ -30,7 +30,8 @@ class StopRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """When mapping is good enough."""
 
     hotspot_within_mm: Annotated[float, Meta(gt=0)] = 4.0
-    """Stop when the hotspot's 90 % radius is at most this."""
+    """Stop when the hotspot's 90 % radius is at most this, as the choice of the next
+    pulse believes it."""
 
     least_gain_log10: Annotated[float, Meta(ge=0)] = 0.005
     """Stop when even knowing all would be expected to raise the answer at the chosen
@@ -144,6 +145,8 @@ class MappingState:
 
     n_pulses: int
     hotspot: Place | None
+    """As the choice of the next pulse believes it, `NextPulse.hotspot`."""
+
     gain_at_most_log10: float
     """By which knowing all would raise the answer at the chosen pose."""
 

@@ -13,11 +13,9 @@ from m2m_rt.learning import (
     AimLimits,
     Candidates,
     MappingState,
-    MapSettings,
-    MapSites,
     Place,
     Posterior,
-    SourcePosterior,
+    ResponseMap,
     StopReason,
     StopRule,
     Surfaces,
@@ -26,7 +24,6 @@ from m2m_rt.learning import (
     draw_weights,
     expectation_variance,
     expected_gain,
-    first_belief,
     first_posterior,
     gain_at_most,
     gravity_places,
@@ -35,9 +32,7 @@ from m2m_rt.learning import (
     interval_of,
     last_layer_surfaces,
     learn,
-    map_surfaces,
     mean_of_pulses,
-    muscle_map,
     place_of,
     predict,
     predict_mean,
@@ -45,7 +40,6 @@ from m2m_rt.learning import (
     response_map,
     select_muscles,
     stop_reason,
-    take,
     variance_reduction,
     within_limits,
 )
@@ -254,37 +248,53 @@ def test_no_stimulus_is_better_than_one_that_does_not_meet_the_aim() -> None:
     assert best_candidate(answers, sure, muscles=MUSCLES, allowed=everywhere) is None
 
 
+def test_a_pose_without_an_expectation_of_a_named_muscle_is_never_the_best() -> None:
+    mean = np.array([[2.0, 1.0, np.nan], [2.0, np.nan, 1.0]])
+    sure = np.full_like(mean, 0.9)
+    answers = ResponseMap(mean=mean, sd=sure, p05=mean, p95=mean, presence=sure)
+    aim, muscles = Aim(most=("FDI",), least=("ADM",)), ("FDI", "ADM", "ECR")
+    every = np.ones(2, np.bool_)
+    assert best_candidate(answers, aim, muscles=muscles, allowed=every) == 0
+    unknown = np.array([False, True])
+    assert best_candidate(answers, aim, muscles=muscles, allowed=unknown) is None
+
+
 def test_wrong_aims_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Aim(most=())
     with pytest.raises(ValueError, match="at once"):
         Aim(most=("FDI",), least=("FDI",))
+    with pytest.raises(ValueError, match="FDI: named more than once"):
+        Aim(most=("FDI", "FDI", "ADM"))
+    with pytest.raises(ValueError, match="ECR: named more than once"):
+        Aim(most=("FDI",), least=("ECR", "ECR"))
     with pytest.raises(ConfigError, match="XYZ"):
         Aim(most=("XYZ",)).weights(MUSCLES)
 
 
-@given(
-    most_pct=st.floats(1.0, 100.0),
-    offset_mm=st.floats(0.1, 30.0),
-    move_mm=st.floats(0.1, 30.0),
-)
-def test_nothing_outside_the_limits_is_allowed(
-    most_pct: float, offset_mm: float, move_mm: float
-) -> None:
+@given(most_pct=st.floats(1.0, 100.0), move_mm=st.floats(0.1, 30.0))
+def test_nothing_outside_the_limits_is_allowed(most_pct: float, move_mm: float) -> None:
     rng = np.random.default_rng(9)
     candidates = Candidates(
         centre_mm=rng.uniform(-20.0, 20.0, (200, 3)),
         intensity_pct_mso=rng.uniform(1.0, 100.0, 200),
-        offset_mm=rng.uniform(0.0, 30.0, 200),
     )
-    limits = AimLimits(
-        most_intensity_pct_mso=most_pct, most_offset_mm=offset_mm, most_move_mm=move_mm
-    )
+    limits = AimLimits(most_intensity_pct_mso=most_pct, most_move_mm=move_mm)
     allowed = within_limits(candidates, limits, now_mm=np.zeros(3))
     moved = np.linalg.norm(candidates.centre_mm, axis=1)
     assert np.all(candidates.intensity_pct_mso[allowed] <= most_pct)
-    assert np.all(candidates.offset_mm[allowed] <= offset_mm)
     assert np.all(moved[allowed] <= move_mm)
+
+
+def test_a_limit_of_the_move_allows_nothing_while_the_coil_is_not_known() -> None:
+    candidates = Candidates(
+        centre_mm=np.zeros((2, 3)), intensity_pct_mso=np.array([50.0, 70.0])
+    )
+    limits = AimLimits(most_intensity_pct_mso=60.0, most_move_mm=5.0)
+    assert not within_limits(candidates, limits).any()
+    assert not within_limits(candidates, limits, now_mm=np.full(3, np.nan)).any()
+    unlimited = AimLimits(most_intensity_pct_mso=60.0)
+    np.testing.assert_array_equal(within_limits(candidates, unlimited), [True, False])
 
 
 def state(n_pulses: int, radius_mm: float, gain: float) -> MappingState:
@@ -298,48 +308,3 @@ def test_mapping_stops_when_the_hotspot_is_known_or_little_is_to_gain() -> None:
     assert stop_reason(state(10, 9.0, 0.009), rule) is StopReason.LITTLE_TO_GAIN
     assert stop_reason(state(10, 9.0, 0.5), rule) is None
     assert stop_reason(MappingState(50, None, 0.5), rule) is None
-
-
-def one_source(at_mm: tuple[float, float]) -> tuple[SourcePosterior, MapSites]:
-    """Return a source that is known, best driven from a place, and the candidates."""
-    away2 = np.sum((SITES_MM[:, :2] - at_mm) ** 2, axis=1)
-    field = np.zeros((1, 3, len(SITES_MM)), np.float32)
-    field[0, 2] = np.exp(-0.5 * away2 / 100.0)
-    known = SourcePosterior(
-        probability=np.ones(1),
-        parameters=np.array([[0.9, 3.4, 5.0, 0.0, 0.0, 5.0, 0.0]]),
-        covariance=1e-9 * np.eye(7)[np.newaxis],
-        noise_log10=0.2,
-        n_pulses=30,
-    )
-    every = np.ones(len(SITES_MM), np.bool_)
-    return known, MapSites(SITES_MM, field, every, cell_mm2=1.0)
-
-
-@pytest.mark.parametrize(("beside_x_mm", "least_radius_mm"), [(3.0, 0.5), (-5.0, 3.7)])
-def test_a_hotspots_region_reaches_both_models_where_they_disagree(
-    beside_x_mm: float, least_radius_mm: float
-) -> None:
-    sources, sites = one_source((3.0, 0.0))
-    beside_mm = np.tile((beside_x_mm, 0.0, 0.0), (40, 1))
-    surfaces = Surfaces(np.repeat(bump((3.0, 0.0)), 40, axis=0), np.full(441, 0.2))
-    found = muscle_map(
-        sources, surfaces, sites, beside_mm=beside_mm, rng=np.random.default_rng(0)
-    )
-    middle = (0.5 * (3.0 + beside_x_mm), 0.0, 0.0)
-    np.testing.assert_allclose(found.hotspot.mean_mm, middle, atol=1e-6)
-    assert least_radius_mm <= found.hotspot.radius_90_mm <= least_radius_mm + 0.5
-
-
-def test_a_map_is_less_certain_where_trials_are_noisier() -> None:
-    features = draw_features(np.random.default_rng(3), 60)
-    widths = []
-    for noise_log10 in (0.2, 0.8):
-        rng, belief = np.random.default_rng(4), first_belief(small_prior())
-        for row in features[:30]:
-            log10_uv = 1.8 + noise_log10 * rng.standard_normal(N_MUSCLES)
-            every = np.ones(N_MUSCLES, np.bool_)
-            belief = take(belief, row, log10_uv=log10_uv, valid=every).belief
-        drawn = map_surfaces(belief, features, 2, settings=MapSettings(), rng=rng)
-        widths.append(drawn.log10_uv.std(axis=0).mean())
-    assert widths[1] > 1.5 * widths[0]
