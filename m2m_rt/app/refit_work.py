@@ -36,13 +36,9 @@ def prepare_refits(session: Path) -> Callable[[FitRequest], FitFinished]:
     lowest_priority()  # from here on pulses are given; until here the session waits
 
     def carry_out(request: FitRequest) -> FitFinished:
-        trials = list(map(decode, request.trials))
-        learnt = [trial for trial in trials if isinstance(trial, Trial)]
         fitted = refit(
             folder.model_bytes(request.parent_hash),
-            training_trials(
-                learnt, tuple(map(_change, request.changes)), config, source
-            ),
+            training_trials(request, config, source),
             n_held_out=request.n_held_out,
             seed=request.rng_seed,
             settings=how,
@@ -60,16 +56,16 @@ def prepare_refits(session: Path) -> Callable[[FitRequest], FitFinished]:
 
 
 def training_trials(
-    trials: list[Trial],
-    changes: tuple[Change, ...],
-    config: SessionConfig,
-    source: FieldSource,
+    request: FitRequest, config: SessionConfig, source: FieldSource
 ) -> Trials:
-    """Return the trials as the network takes them, all its muscles in its order.
+    """Return a request's trials as the network takes them, all muscles in its order.
 
     Coils are where they are now taken to have been, and gains as they were at first:
     predictions take changes into account beside the network, which must not learn them.
     """
+    said = map(decode, request.trials)
+    trials = [one for one in said if isinstance(one, Trial)]
+    changes = tuple(map(_change, request.changes))
     muscles = config.rig.emg.muscles
     columns = [MUSCLES.index(muscle.name) for muscle in muscles]
     shape = (len(trials), len(MUSCLES))

@@ -20,6 +20,9 @@ N_COMPONENTS = 8
 _RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
 _LENGTHS = (1.0, 2.0, 4.0, 8.0)
 _NEIGHBOURS = (1, 3, 5, 8)
+_N_CHOSEN_ON = 6
+"""Training sessions that settings are chosen on."""
+
 _TURN_MM_PER_DEG = 0.25
 """How many millimetres one degree of coil rotation is worth to kNN."""
 
@@ -46,6 +49,7 @@ def choose_baselines(training: Sessions) -> tuple[Baseline, ...]:
     def pose_inputs(sessions: Sessions, session: int) -> F64:
         poses = sessions.head_from_coil[session]
         handle = np.degrees(1.0) * _TURN_MM_PER_DEG * poses[:, :3, 1]
+        # Over the whole session's mean: a scale, of which kNN alone knows the future.
         size = np.linalg.norm(sessions.relative[session], axis=1, keepdims=True)
         return np.hstack((poses[:, :3, 3], handle, 30.0 * size / size.mean()))
 
@@ -87,8 +91,9 @@ def _best(
 ) -> Baseline:
     """Return the candidate with the least squared error on other subjects."""
     baselines = [Baseline(name, predict, inputs) for predict in candidates]
+    asked = range(min(_N_CHOSEN_ON, len(training.relative)))
     errors = [
-        np.mean([_squared_error(b, training, session) for session in range(6)])
+        np.mean([_squared_error(b, training, session) for session in asked])
         for b in baselines
     ]
     return baselines[int(np.argmin(errors))]

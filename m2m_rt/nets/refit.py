@@ -5,11 +5,13 @@ with curves and a process that learn the subject from nothing. All weights of th
 network and the last layer's prior may move, each held back to where it was in
 proportion to its size: tens of trials must not undo what the population taught. No
 candidate sees the held-out last trials; each and the parent are scored on them one by
-one, learning the last layer as it goes, as it would in the session. The better one is
+one, learning the plain last layer as it goes, without what muscles share in a session.
+The better one is
 handed over, its score lessened by what the better of two gains by chance.
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -30,6 +32,10 @@ from m2m_rt.nets.held_out import choose, held_out_scores, mean_score
 from m2m_rt.nets.onnx_file import read_weights, with_parent, with_weights
 from m2m_rt.nets.realtime import PopulationPrior, RealtimeNet, RealtimeSettings
 from m2m_rt.units import F32, F64, Bools
+
+N_REHEARSED_HELD_OUT = 2
+
+_log = logging.getLogger(__name__)
 
 
 class RefitSettings(
@@ -94,7 +100,8 @@ def refit(
 ) -> Refitted:
     """Return the better candidate, fitted on all but the last `n_held_out` trials.
 
-    The same input on the same machine gives the same bytes.
+    The same input on the same machine gives the same bytes. The seed is that of torch's
+    numbers; as long as candidates start from stored weights, none are drawn.
 
     Raises
     ------
@@ -103,8 +110,12 @@ def refit(
     """
     how = settings or RefitSettings()
     n_fitted = len(trials.log10_uv) - n_held_out
-    if n_fitted < 1 or not trials.valid[n_fitted:].any():
-        msg = f"{len(trials.log10_uv)} trials, {n_held_out} held out: nothing to do"
+    valid = trials.valid
+    if n_fitted < 1 or not valid[:n_fitted].any() or not valid[n_fitted:].any():
+        msg = (
+            f"{len(trials.log10_uv)} trials, {n_held_out} held out: expected valid "
+            "MEPs among both"
+        )
         raise DataError(msg)
     fitted = Trials(
         relative_efield=trials.relative_efield[:n_fitted],
@@ -132,15 +143,20 @@ def refit(
 
 def rehearse(model_bytes: bytes) -> None:
     """Take every step of a refit once, on invented trials: libraries load lazily."""
-    model, rng, n_trials = _load(model_bytes), np.random.default_rng(0), 6
+    trials, brief = rehearsal(_load(model_bytes))
+    refit(model_bytes, trials, n_held_out=N_REHEARSED_HELD_OUT, seed=0, settings=brief)
+
+
+def rehearsal(model: OnnxPredictor) -> tuple[Trials, RefitSettings]:
+    """Return invented trials, and settings with which all candidates are fitted."""
+    rng, n_trials = np.random.default_rng(0), 6
     scale = rng.uniform(0.9, 1.3, (n_trials, model.contract.n_roi, 3))
     trials = Trials(
         relative_efield=(model.golden_efield * scale).astype(np.float32),
         log10_uv=rng.uniform(1.0, 3.0, (n_trials, model.prior.n_muscles)),
         valid=np.ones((n_trials, model.prior.n_muscles), np.bool_),
     )
-    brief = RefitSettings(n_steps=2, least_trials=2)
-    refit(model_bytes, trials, n_held_out=2, seed=0, settings=brief)
+    return trials, RefitSettings(n_steps=2, least_trials=2)
 
 
 def warm_start(
@@ -200,8 +216,10 @@ def _committees(
     try:
         columns = fit_columns(trials.relative_efield, log10_uv)
         return [with_columns(network_bytes, columns, learnt)]
-    except (np.linalg.LinAlgError, ModelRefused):
-        return []  # numbers that lead nowhere cost a candidate, not the fit
+    except (np.linalg.LinAlgError, ModelRefused) as err:
+        # numbers that lead nowhere cost a candidate, not the fit
+        _log.warning("no committee: %s", err)
+        return []
 
 
 def _fit(

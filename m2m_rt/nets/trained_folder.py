@@ -1,5 +1,7 @@
 """What training leaves in a folder, and the model made from it."""
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -15,9 +17,16 @@ from m2m_rt.nets.onnx_file import export_onnx
 from m2m_rt.nets.realtime import RealtimeNet, RealtimeSettings
 from m2m_rt.nets.recipe import TrainedModel
 from m2m_rt.nets.sessions import HeadField
+from m2m_rt.units import F32
 
 WEIGHTS_FILE = "weights.npz"
 TRAINING_FILE = "training.toml"
+
+_MALFORMED: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, KeyError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, msgspec.DecodeError),
+)
+"""What reading a damaged folder raises: a missing array, one of another shape, …"""
 
 _PRIOR_FIELDS = ("mean", "factor", "log_noise")
 
@@ -70,10 +79,26 @@ def export_trained(trained: Path, folder: Path) -> ModelManifest:
     try:
         text = (trained / TRAINING_FILE).read_bytes()
         record = msgspec.toml.decode(text, type=TrainingRecord)
-        with np.load(trained / WEIGHTS_FILE) as stored:
+        with (trained / WEIGHTS_FILE).open("rb") as file, np.load(file) as stored:
             arrays = dict(stored)
-    except (OSError, ValueError, msgspec.DecodeError) as err:
-        raise DataError(f"{trained}: not a trained network: {err}") from err
+        net, prior, golden = _parts(record, arrays)
+    except _MALFORMED as err:
+        (first, *_) = str(err).splitlines() or [type(err).__name__]
+        raise DataError(f"{trained}: not a trained network: {first}") from err
+    model_bytes = export_onnx(net, prior, record.contract, golden[:1])
+    shipment = Shipment(
+        model_bytes=model_bytes,
+        contract=record.contract,
+        golden_efield=golden,
+        command=record.command,
+    )
+    return write_bundle(folder, shipment)
+
+
+def _parts(
+    record: TrainingRecord, arrays: dict[str, F32]
+) -> tuple[RealtimeNet, LastLayerPrior, F32]:
+    """Return network, prior and golden fields (n, n_roi, 3)."""
     net = RealtimeNet(record.contract.n_roi, record.settings)
     net.load_state_dict(
         {
@@ -83,15 +108,11 @@ def export_trained(trained: Path, folder: Path) -> ModelManifest:
         }
     )
     prior = LastLayerPrior(
-        **{name: arrays[f"prior.{name}"] for name in _PRIOR_FIELDS},
+        **{name: arrays[f"prior.{name}"].astype(np.float64) for name in _PRIOR_FIELDS},
         scale_dof=record.scale_dof,
     )
     golden = arrays["golden"]
-    model_bytes = export_onnx(net, prior, record.contract, golden[:1])
-    shipment = Shipment(
-        model_bytes=model_bytes,
-        contract=record.contract,
-        golden_efield=golden,
-        command=record.command,
-    )
-    return write_bundle(folder, shipment)
+    if golden.ndim != 3 or golden.shape[1:] != (record.contract.n_roi, 3):
+        expected = f"(n, {record.contract.n_roi}, 3)"
+        raise ValueError(f"golden fields of shape {golden.shape}, expected {expected}")
+    return net, prior, golden

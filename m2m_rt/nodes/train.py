@@ -142,6 +142,8 @@ class TrainNode:
             return f"no candidate: {fit.error or 'no reason given'}"
         if asked.parent_hash != self._lineage[-1]:
             return "its parent is no longer in use"
+        if asked.changes != self._changes.held:
+            return "a change was found, or taken back, while it ran"
         if self._is_better(fit):
             return None
         return (

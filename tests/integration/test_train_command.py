@@ -50,6 +50,41 @@ def test_export_makes_the_same_model_as_training(trained: Path, tmp_path: Path) 
     assert np.isfinite(predictor.features(field)).all()
 
 
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "missing", "shape"])
+def test_a_damaged_trained_folder_is_one_line(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    for name in ("training.toml", "weights.npz"):
+        (folder / name).write_bytes((trained / name).read_bytes())
+    damage_weights(folder / "weights.npz", damage)
+    assert main(["export", str(folder), "--out", str(tmp_path / "model")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert f"{folder}: not a trained network" in said
+    assert said.count("\n") == 0
+
+
+def damage_weights(path: Path, damage: str) -> None:
+    whole = path.read_bytes()
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    if damage == "missing":
+        del arrays["golden"]
+    if damage == "shape":
+        arrays["golden"] = arrays["golden"][:, :-1]
+    np.savez(path, **arrays)
+    middle = len(whole) // 2
+    match damage:
+        case "cut":
+            path.write_bytes(whole[:middle])
+        case "flipped":
+            flipped = bytes([whole[middle] ^ 0xFF])
+            path.write_bytes(whole[:middle] + flipped + whole[middle + 1 :])
+        case "empty":
+            path.write_bytes(b"")
+
+
 def test_the_same_seed_gives_the_same_model(
     table: Path, trained: Path, tmp_path: Path
 ) -> None:

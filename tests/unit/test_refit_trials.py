@@ -9,7 +9,7 @@ from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.config import SessionConfig, read_session
 from m2m_rt.app.refit_work import training_trials
 from m2m_rt.learning import Change, ChangeKind, SharedSettings, answers_without_gains
-from m2m_rt.messages import Trial
+from m2m_rt.messages import FitRequest, KnownChange, Trial, encode
 from m2m_rt.nodes import FieldSource, stimulus_of
 from m2m_rt.units import F64
 from tests.support.mapped import demo_scene, record_session
@@ -44,23 +44,47 @@ def source(config: SessionConfig) -> FieldSource:
     return FieldSource(demo_scene().lookup, rmt_pct_mso=rmt_pct_mso)
 
 
-def change(*, muscle: int | None, since: int = SINCE, gain: float = 0.5) -> Change:
-    is_gain = muscle is not None
+def halved(*, muscle: int, since: int) -> Change:
     return Change(
-        kind=ChangeKind.GAIN if is_gain else ChangeKind.SHIFT,
+        kind=ChangeKind.GAIN,
         muscle=muscle,
-        log10_gain=float(np.log10(gain)) if is_gain else 0.0,
-        shift_mm=(0.0, 0.0) if is_gain else SHIFT_MM,
+        log10_gain=float(np.log10(0.5)),
+        shift_mm=(0.0, 0.0),
         since_trial=since,
         found_trial=since,
         log_ratio=9.0,
     )
 
 
+def request(trials: list[Trial], *changes: KnownChange) -> FitRequest:
+    return FitRequest(
+        t_ns=trials[-1].t_ns,
+        fit_id=0,
+        parent_hash="a" * 64,
+        n_trials=len(trials),
+        n_held_out=2,
+        rng_seed=0,
+        trials=tuple(map(encode, trials)),
+        changes=changes,
+    )
+
+
+SHIFT = KnownChange(
+    since_trial=SINCE,
+    muscle=None,
+    log10_gain=0.0,
+    shift_x_mm=SHIFT_MM[0],
+    shift_y_mm=SHIFT_MM[1],
+)
+HALVED = KnownChange(
+    since_trial=SINCE, muscle=1, log10_gain=-0.3, shift_x_mm=0.0, shift_y_mm=0.0
+)
+
+
 def test_coils_are_where_they_are_now_taken_to_have_been(
     trials: list[Trial], config: SessionConfig, source: FieldSource
 ) -> None:
-    learnt = training_trials(trials, (change(muscle=None),), config, source)
+    learnt = training_trials(request(trials, SHIFT), config, source)
     for number, one in enumerate(trials):
         assert one.prediction is not None
         stimulus = stimulus_of(one.prediction)
@@ -68,7 +92,7 @@ def test_coils_are_where_they_are_now_taken_to_have_been(
         expected = source.at(stimulus, SHIFT_MM if number >= SINCE else (0.0, 0.0))
         assert not isinstance(expected, str)
         assert np.array_equal(learnt.relative_efield[number], expected[0])
-    as_reported = training_trials(trials, (), config, source)
+    as_reported = training_trials(request(trials), config, source)
     differs = np.any(learnt.relative_efield != as_reported.relative_efield, axis=(1, 2))
     assert differs.tolist() == [number >= SINCE for number in range(N_PULSES)]
 
@@ -76,8 +100,8 @@ def test_coils_are_where_they_are_now_taken_to_have_been(
 def test_a_gain_is_taken_out_of_its_muscle_alone(
     trials: list[Trial], config: SessionConfig, source: FieldSource
 ) -> None:
-    plain = training_trials(trials, (), config, source)
-    learnt = training_trials(trials, (change(muscle=1),), config, source)
+    plain = training_trials(request(trials), config, source)
+    learnt = training_trials(request(trials, HALVED), config, source)
     moved = np.argwhere(learnt.log10_uv != plain.log10_uv)
     (column,) = set(moved[:, 1].tolist())
     assert moved[:, 0].min() >= SINCE
@@ -96,7 +120,7 @@ def in_floor(evoked_uv: F64) -> F64:
 def test_answers_without_gains_are_those_before_them() -> None:
     evoked_uv = np.array([0.5, 40.0, 300.0, 2000.0, 15.0, 90.0])
     gains = np.array([1.0, 1.0, 0.5, 0.5, 0.25, 0.25])
-    changes = (change(muscle=0, since=2), change(muscle=0, since=4))
+    changes = (halved(muscle=0, since=2), halved(muscle=0, since=4))
     found = answers_without_gains(in_floor(evoked_uv * gains), changes, 0)
     assert np.allclose(found, in_floor(evoked_uv), atol=1e-12)
     other = answers_without_gains(in_floor(evoked_uv), changes, 1)
@@ -105,5 +129,5 @@ def test_answers_without_gains_are_those_before_them() -> None:
 
 def test_an_answer_below_the_floor_stays() -> None:
     answers = np.array([-0.3, 0.5])
-    found = answers_without_gains(answers, (change(muscle=0, since=0),), 0)
+    found = answers_without_gains(answers, (halved(muscle=0, since=0),), 0)
     assert np.array_equal(found, answers)

@@ -267,6 +267,23 @@ def test_a_request_says_which_changes_hold_and_since_when(node: TrainNode) -> No
     assert held == (shift, gain)
 
 
+@pytest.mark.parametrize("known", [(), (change(),)])
+def test_a_fit_that_did_not_know_what_now_holds_is_not_used(
+    node: TrainNode, known: tuple[ChangeSeen, ...]
+) -> None:
+    give(node, *trials(0, 3), *known, trial(3))
+    (judged,) = give(node, change(withdrawn=bool(known)), finished(0))
+    assert isinstance(judged, FitJudged)
+    assert not judged.promoted
+    assert judged.reason == "a change was found, or taken back, while it ran"
+
+
+def test_a_change_outlives_a_pulse_that_teaches_nothing(node: TrainNode) -> None:
+    nothing = trial(3, is_learnt=False)
+    held = changes_in_next(node, *trials(0, 3), change(), nothing, trial(4))
+    assert [one.since_trial for one in held] == [1]
+
+
 def test_a_change_that_was_taken_back_or_not_acted_on_is_in_no_request(
     node: TrainNode,
 ) -> None:
