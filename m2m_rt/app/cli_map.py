@@ -64,21 +64,18 @@ def map_command(  # noqa: PLR0913 - the options of a command are its parameters
     """
     from m2m_rt.adapters.session_folder import SessionFolder
     from m2m_rt.app.map_report import draw_map, map_figures, map_lines
-    from m2m_rt.app.session_map import MapRequest, last_pulse_mm, map_session
+    from m2m_rt.app.session_map import MapRequest, map_session
     from m2m_rt.app.session_trials import learn_session
     from m2m_rt.app.stage_bars import stage_bars, write_figures
 
     with stage_bars() as progress:
-        folder = SessionFolder.open(session)
-        learnt = learn_session(folder, progress)
-        is_limited = max_move_mm is not None
+        learnt = learn_session(SessionFolder.open(session), progress)
         request = MapRequest(
             muscles=tuple(muscle or learnt.muscles[:1]),
             intensity_pct_rmt=intensity_pct_rmt,
             aim=_aim(most or [], least or []),
             limits=_limits(max_pct_mso, max_move_mm),
             seed=seed,
-            now_mm=last_pulse_mm(folder, progress) if is_limited else None,
         )
         found = map_session(learnt, request, progress)
     for line in map_lines(found):

@@ -7,8 +7,6 @@ from enum import Enum
 
 import numpy as np
 
-from m2m_rt.adapters.mcap_reader import Flaw, LogEntry, LogReader
-from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.session_trials import LearntSession
 from m2m_rt.app.stage_bars import Progress
 from m2m_rt.efield import PoseGrid, pose_grid
@@ -40,15 +38,12 @@ from m2m_rt.learning import (
     stop_reason,
     within_limits,
 )
-from m2m_rt.messages import TOPICS, Array, Prediction, Trial, decode, unpack_f64
 from m2m_rt.units import F32, F64, Bools
 
 RADIUS_MM = 20.0
 SPACING_MM = 2.0
 YAWS_DEG = tuple(float(yaw) for yaw in range(-60, 61, 15))
 LEVELS_PCT_RMT = (100.0, 110.0, 120.0, 130.0, 140.0)
-
-_TRIAL = next(topic.name for topic in TOPICS if topic.message is Trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +57,6 @@ class MapRequest:
     aim: Aim | None
     limits: AimLimits
     seed: int
-    now_mm: F64 | None = None
-    """(3,): the coil's centre, head frame, `last_pulse_mm`; None where it is not known,
-    and then a limit of the move leaves no stimulus for the aim."""
-
     settings: MapSettings = MapSettings()  # noqa: RUF009 - frozen
     rule: StopRule = StopRule()  # noqa: RUF009 - frozen
 
@@ -133,35 +124,6 @@ class SessionMap:
 
     aimed: AimedPose | Unmet | None
     """None without an aim."""
-
-
-def last_pulse_mm(folder: SessionFolder, progress: Progress) -> F64 | None:
-    """Return the coil's centre (3,), head frame, at the last pulse of a session.
-
-    None if there was no pulse, or where the coil was then is not known.
-
-    Raises
-    ------
-    DataError
-        If the session's record cannot be read.
-    """
-    last: LogEntry | None = None
-    reader = LogReader(folder.messages_path)
-    for entry in reader:
-        progress("finding the last pulse", reader.position, reader.n_bytes)
-        if entry.topic.split("/")[0] == _TRIAL:
-            last = entry  # corrections, too: they are always of the newest
-    if last is None or last.flaw is Flaw.CONTENT:
-        return None
-    match decode(last.frame):
-        # The second: older recordings, whose trials have no pose of their own.
-        case (
-            Trial(head_from_coil=Array() as pose)
-            | Trial(prediction=Prediction(head_from_coil=pose))
-        ):
-            return unpack_f64(pose)[:3, 3]
-        case _:
-            return None
 
 
 def map_session(
@@ -314,7 +276,8 @@ def _aimed_pose(
     request.aim.weights(session.muscles)  # what is no muscle is refused in any case
     allowed = _allowed(session, request, stimuli)
     if not allowed.any():
-        is_lost = math.isfinite(request.limits.most_move_mm) and request.now_mm is None
+        is_limited = math.isfinite(request.limits.most_move_mm)
+        is_lost = is_limited and session.last_pulse_mm is None
         return Unmet.COIL_UNKNOWN if is_lost else Unmet.OUTSIDE_LIMITS
     answers = _stacked(
         [
@@ -342,7 +305,7 @@ def _allowed(session: LearntSession, request: MapRequest, stimuli: _Stimuli) -> 
         centre_mm=np.tile(grid.centre_mm, (len(levels), 1)),
         intensity_pct_mso=np.repeat(levels * rmt_pct_mso, len(grid.yaw_deg)),
     )
-    return within_limits(candidates, request.limits, now_mm=request.now_mm)
+    return within_limits(candidates, request.limits, now_mm=session.last_pulse_mm)
 
 
 def _stacked(parts: Sequence[ResponseMap]) -> ResponseMap:

@@ -13,12 +13,24 @@ from m2m_rt.app.stage_bars import Progress
 from m2m_rt.efield import EfieldLookup
 from m2m_rt.errors import DataError, ModelRefused
 from m2m_rt.learning import Belief, Change, muscle_answers
-from m2m_rt.messages import TOPICS, Message, ModelPromoted, Trial, decode
+from m2m_rt.messages import (
+    TOPICS,
+    Array,
+    Message,
+    ModelPromoted,
+    Prediction,
+    Trial,
+    decode,
+    unpack_f64,
+)
 from m2m_rt.nodes import Answer, CandidateFields, Forecaster, answer_of, stimulus_of
 from m2m_rt.ports import Predictor
 from m2m_rt.units import F32, F64, Bools
 
-_EVENTS = tuple(t.name for t in TOPICS if t.message in (Trial, ModelPromoted))
+_TRIAL, _PROMOTED = (
+    next(topic.name for topic in TOPICS if topic.message is message)
+    for message in (Trial, ModelPromoted)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,9 @@ class LearntSession:
     lookup: EfieldLookup
     trials: LearntTrials
     forecaster: Forecaster
+    last_pulse_mm: F64 | None
+    """(3,): the coil's centre, head frame, at the last pulse, learnt from or not; None
+    without a pulse, or where it is not known."""
 
     @property
     def predictor(self) -> Predictor:
@@ -101,29 +116,56 @@ def learn_session(folder: SessionFolder, progress: Progress) -> LearntSession:
         rmt_pct_mso=settings.rmt_pct_mso,
         acts_on_changes=settings.acts_on_changes,
     )
-    _relive(forecaster, _events(folder, progress))
+    last_pulse_mm = _relive(forecaster, _events(folder, progress))
     trials = _learnt_trials(forecaster, len(lookup.table.roi.points_mm))
-    return LearntSession(config, lookup, trials, forecaster)
+    return LearntSession(config, lookup, trials, forecaster, last_pulse_mm)
 
 
-def _events(folder: SessionFolder, progress: Progress) -> Iterable[Message]:
-    """Give what the belief depends on, in the order of the record."""
+def _events(folder: SessionFolder, progress: Progress) -> Iterable[Message | None]:
+    """Give what the belief depends on, in the order of the record.
+
+    None stands for a trial that is damaged there.
+    """
     reader = LogReader(folder.messages_path)
     for entry in reader:
         progress("learning the session again", reader.position, reader.n_bytes)
-        if entry.flaw is not Flaw.CONTENT and entry.topic.split("/")[0] in _EVENTS:
+        topic = entry.topic.split("/")[0]
+        if topic in (_TRIAL, _PROMOTED) and entry.flaw is not Flaw.CONTENT:
             yield decode(entry.frame)
+        elif topic == _TRIAL:
+            yield None
 
 
-def _relive(forecaster: Forecaster, events: Iterable[Message]) -> None:
-    """Learn, forget and switch as predictd did when it met these."""
+def _relive(forecaster: Forecaster, events: Iterable[Message | None]) -> F64 | None:
+    """Learn, forget and switch as predictd did when it met these.
+
+    Return where the coil was at the last pulse, as `LearntSession` has it.
+    """
     answers: dict[int, Answer] = {}
+    last_pulse_mm: F64 | None = None
     for event in events:
         match event:
-            case Trial():
+            case Trial():  # a correction, too: it is always of the newest
                 _take_trial(forecaster, answers, event)
+                last_pulse_mm = _centre_mm(event)
             case ModelPromoted():
                 _switch(forecaster, event.model_hash)
+            case None:
+                last_pulse_mm = None
+    return last_pulse_mm
+
+
+def _centre_mm(trial: Trial) -> F64 | None:
+    """Return the coil's centre (3,) at a trial's pulse; None where it is not known."""
+    match trial:
+        # The second: older recordings, whose trials have no pose of their own.
+        case (
+            Trial(head_from_coil=Array() as pose)
+            | Trial(prediction=Prediction(head_from_coil=pose))
+        ):
+            return unpack_f64(pose)[:3, 3]
+        case _:
+            return None
 
 
 def _take_trial(

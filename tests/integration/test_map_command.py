@@ -19,7 +19,6 @@ from m2m_rt.app.session_map import (
     MappedMuscle,
     MapRequest,
     Unmet,
-    last_pulse_mm,
     map_session,
 )
 from m2m_rt.app.session_trials import learn_session
@@ -116,7 +115,7 @@ def not_learnt(trial: Trial) -> Trial:
 
 
 def last_mm(root: Path) -> F64 | None:
-    return last_pulse_mm(SessionFolder.open(root), lambda *_: None)
+    return learn_session(SessionFolder.open(root), lambda *_: None).last_pulse_mm
 
 
 SELECTIVE = ("--most", "FDI", "--least", "ADM")
