@@ -165,6 +165,7 @@ def recording_of_table(table: PoseTable) -> Recording:
     if len(table.mep_uv) != 1:
         found = ", ".join(table.mep_uv)
         raise DataError(f"muscles {found}; expected one, to learn settings from")
+    require_pulses(table)
     return muscle_recording(table, next(iter(table.mep_uv)))[1]
 
 

@@ -81,17 +81,8 @@ def require_pulses(table: PoseTable) -> None:
 
 
 def muscle_recording(table: PoseTable, muscle: str) -> tuple[I64, Recording]:
-    """Return the rows with a valid MEP of a muscle, and these as a recording.
-
-    Raises
-    ------
-    DataError
-        If there are too few.
-    """
+    """Return the rows with a valid MEP of a muscle, and these as a recording."""
     rows = valid_rows(table, muscle)
-    if len(rows) < FEWEST_PULSES:
-        found = f"{muscle}: {len(rows)} rows with a pose and a valid MEP"
-        raise DataError(f"{found}; expected {FEWEST_PULSES} or more")
     log10_uv = log10_of(table.mep_uv[muscle][rows])
     return rows, Recording(table.pulses.rows(rows), log10_uv)
 
