@@ -130,10 +130,8 @@ def train_inverse(
     net = _layers(given.shape[1], wanted.shape[1], settings)
     rng = np.random.default_rng(seed)
     is_held = torch.tensor(rng.random(len(given)) < settings.held_out)
-    if not is_held.any():
-        is_held[0] = (
-            True  # of few pulses none may be drawn, and the spread has no scale
-        )
+    if not is_held.any():  # as of few pulses; the spread would have no scale
+        is_held[0] = True
     _fit(net, (given[~is_held], wanted[~is_held]), settings, rng)
     with torch.no_grad():
         mean, log_sd = _said(net.eval(), given[is_held])

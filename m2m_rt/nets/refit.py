@@ -6,8 +6,8 @@ network and the last layer's prior may move, each held back to where it was in
 proportion to its size: tens of trials must not undo what the population taught. No
 candidate sees the held-out last trials; each and the parent are scored on them one by
 one, learning the plain last layer as it goes, without what muscles share in a session.
-The better one is
-handed over, its score lessened by what the better of two gains by chance.
+The better one is handed over, its score lessened by what the better of two gains by
+chance.
 """
 
 import hashlib

@@ -40,7 +40,7 @@ EMG = LabStream(
 
 
 def _emg(name: str, **changes: object) -> pylsl.StreamOutlet:
-    return replace(EMG, name=name, **changes).open()  # type: ignore[arg-type]
+    return replace(EMG, name=name, **changes).open()  # type: ignore[arg-type]  # any field
 
 
 def _pose(name: str, n_channels: int, **changes: object) -> pylsl.StreamOutlet:
@@ -50,7 +50,7 @@ def _pose(name: str, n_channels: int, **changes: object) -> pylsl.StreamOutlet:
         labels=POSE_CHANNELS[n_channels],
         desc=POSE_DESCRIPTION,
     )
-    return replace(pose, **changes).open()  # type: ignore[arg-type]
+    return replace(pose, **changes).open()  # type: ignore[arg-type]  # any field
 
 
 def _open(name: str) -> LslSource:

@@ -28,7 +28,7 @@ def _prediction(**changes: object) -> Prediction:
         "posterior_seq": 0,
         "valid": True,
     }
-    return Prediction(**(fields | changes))  # type: ignore[arg-type]
+    return Prediction(**(fields | changes))  # type: ignore[arg-type]  # any field
 
 
 def _invalid() -> Prediction:

@@ -31,7 +31,7 @@ def registration(
 ) -> PoseRegistration:
     matrix = matrix_rows(some_pose(seed, spread_mm=900.0))
     given_matrix = {} if frame == "head" else {f"head_from_{frame}": matrix}
-    return PoseRegistration(convention=convention, unit=unit, **given_matrix)  # type: ignore[arg-type]
+    return PoseRegistration(convention=convention, unit=unit, **given_matrix)  # type: ignore[arg-type]  # any field
 
 
 def posed(values: F64, how: PoseRegistration) -> CoilPose:
@@ -116,7 +116,7 @@ def test_registration_that_would_warp_or_mirror_the_coil_is_refused(
 ) -> None:
     rows = {name: matrix_rows(matrix) for name, matrix in fields.items()}
     with pytest.raises(ValueError, match=said):
-        PoseRegistration(**rows)  # type: ignore[arg-type]
+        PoseRegistration(**rows)  # type: ignore[arg-type]  # any field
 
 
 def test_every_point_has_its_residual() -> None:

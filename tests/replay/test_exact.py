@@ -114,7 +114,7 @@ def flipped(journal: Path, bit: int) -> ReplayReport:
 
 def test_a_flipped_sample_is_named_with_both_values(journal: Path) -> None:
     third = entries(journal, "in")[2]
-    samples = decode(third.frame).samples  # type: ignore[attr-defined]
+    samples = decode(third.frame).samples  # type: ignore[attr-defined]  # a chunk
     start = third.offset + RECORD_HEAD_BYTES + third.frame.index(samples.data)
     report = flipped(journal, 8 * (start + 4 * 7))  # last bit of row 2, channel 1
     assert report.difference is not None
@@ -128,7 +128,7 @@ def test_an_input_changed_together_with_its_checksum_changes_an_output(
 ) -> None:
     kept = list(LogReader(journal))
     chunk = decode(kept[0].frame)
-    samples = chunk.samples  # type: ignore[attr-defined]
+    samples = chunk.samples  # type: ignore[attr-defined]  # a chunk
     data = bytearray(samples.data)
     data[0] ^= 1
     forged = kept[0].frame.replace(samples.data, bytes(data))

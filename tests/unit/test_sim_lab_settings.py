@@ -68,5 +68,5 @@ def test_streams_of_randomness_never_share_numbers() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        lab_settings().seed = 1  # type: ignore[misc]
+        lab_settings().seed = 1  # type: ignore[misc]  # frozen
     assert LabSettings.__struct_config__.frozen
