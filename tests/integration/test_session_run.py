@@ -4,6 +4,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,18 @@ import pylsl
 import pytest
 
 from m2m_rt.adapters.host import kill_process
+from m2m_rt.adapters.journal import OUTPUTS
 from m2m_rt.adapters.lsl_prediction_outlet import prediction_labels
 from m2m_rt.adapters.mcap_reader import LogEnd, LogReader
 from m2m_rt.adapters.rendezvous import Rendezvous
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.cli import main
 from m2m_rt.app.config import read_protocol, read_rig
-from m2m_rt.app.daemons import DAEMONS
+from m2m_rt.app.daemon_process import QUIET_NS
+from m2m_rt.app.daemons import DAEMONS, daemon_named
 from m2m_rt.app.new_session import check_rig, create_session
 from m2m_rt.app.supervisor import Supervisor
-from m2m_rt.messages import SessionEvent, SessionEventKind
+from m2m_rt.messages import Health, SessionEvent, SessionEventKind
 from tests.support.sessions import (
     Rig,
     daemons_left,
@@ -32,7 +35,6 @@ from tests.support.sessions import (
     wait_until,
 )
 
-NEWEST_BEFORE_KILL_S = 0.3
 TWO_MUSCLES = ("BIC", "FDI")
 """Some of the model's fifteen, in an order of the rig's own."""
 
@@ -190,32 +192,50 @@ def test_killed_daemons_leave_all_that_they_had_written(
     at_once: bool, rig: Rig, tmp_path: Path
 ) -> None:
     folder = new_session(rig, tmp_path / "session")
-    killed_ns: dict[str, int] = {}
+    beats: dict[str, list[Health]] = {name: [] for name in JOURNALS}
     with Supervisor(folder) as supervisor:
+
+        def listen() -> None:
+            for said in supervisor.poll(0.0):
+                if isinstance(said, Health) and said.state == "running":
+                    beats.setdefault(said.daemon, []).append(said)
+
         supervisor.start()
         wait_until(
-            lambda: bool(trials(folder.root)), "a trial", lambda: supervisor.poll(0.0)
+            lambda: bool(trials(folder.root)) and min(map(len, beats.values())) >= 2,
+            "a trial, and two heartbeats of each that decides",
+            listen,
         )
         # Those that are listened to last: all keep being given something until then.
         for name in ("served", "traind", "recordd", "predictd", "posed", "acquired"):
-            killed_ns[name] = supervisor.now_ns()
             kill_process(supervisor.process_ids[name])
             if not at_once:
-                wait_until(
-                    lambda lost=name: lost in supervisor.failed,
-                    "the loss",
-                    lambda: supervisor.poll(0.0),
-                )
-    files = {name: folder.journals / f"{name}.mcap" for name in JOURNALS}
-    files["recordd"] = folder.messages_path
-    for name, path in files.items():
-        reader = LogReader(path)
-        *_, last = reader
+                is_lost = partial(supervisor.failed.__contains__, name)
+                wait_until(is_lost, "the loss", listen)
+        listen()
+    recorded = LogReader(folder.messages_path)
+    heard = list(recorded)
+    assert recorded.end is LogEnd.CUT
+    assert [one for one in heard if one.topic == "trial/predictd"]
+    for name in JOURNALS:
+        reader = LogReader(folder.journals / f"{name}.mcap")
+        journal = list(reader)
         assert reader.end is LogEnd.CUT, name
-        age_s = (killed_ns[name] - last.log_time_ns) / 1e9
-        assert age_s <= NEWEST_BEFORE_KILL_S, name
+        # A round of the loop ends with a heartbeat, if one is due, and the one before
+        # with an input not older than the quiet that is allowed.
+        *_, before, _ = beats[name]
+        assert journal[-1].log_time_ns >= before.t_ns - QUIET_NS, name
+        # An output is sent, then written: only the last can be heard and not be there.
+        written = {one.frame for one in journal if one.topic == OUTPUTS}
+        of_node = [one.frame for one in heard if one.topic in node_topics(name)]
+        assert set(of_node[:-1]) <= written, name
     assert main(["replay", str(folder.root), "--check"]) == 0
     assert main(["replay", str(folder.root), "--rebuild-trials"]) == 0
+
+
+def node_topics(name: str) -> set[str]:
+    """Return what a daemon's node says, as it is called on the bus."""
+    return {f"{topic}/{name}" for topic in daemon_named(name).says}
 
 
 def test_missing_streams_are_named_and_nothing_is_started(
