@@ -63,7 +63,8 @@ def change_line(change: ChangeSeen, muscles: Sequence[str]) -> str:
     todo = "check the head tracker"
     if change.muscle is not None:
         what = f"{muscles[change.muscle]} answers × {10**change.log10_gain:.1f}"
-        todo = "check its electrodes"
+        is_back = change.log10_gain > 0.0  # only where it was found to be less
+        todo = "its electrode is back" if is_back else "check its electrodes"
     if change.withdrawn:
         return f"taken back: {what}"
     return f"{what} since {change.trials_ago} trials: {todo}"

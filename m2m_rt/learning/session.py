@@ -15,7 +15,6 @@ from m2m_rt.learning.adaptive import (
     Belief,
     SharedSettings,
     first_belief,
-    reach_of,
     take,
     with_gain,
 )
@@ -99,7 +98,7 @@ def learn_trial(learnt: Learnt, trial: LearntTrial) -> tuple[Learnt, Change | No
     )
     watch = watch_trial(learnt.watch, taken.errors, effects)
     after = replace(learnt, belief=taken.belief, watch=watch)
-    return after, found_change(watch)
+    return after, found_change(watch, learnt.changes)
 
 
 def learn_again(
@@ -188,29 +187,40 @@ def muscle_answers(log10_uv: F64, changes: Sequence[Change], muscle: int) -> F64
 
     Only what was evoked is rescaled; the amplifier's floor stays.
     """
-    answers = log10_uv.copy()
-    for one in changes:
-        if one.kind is ChangeKind.GAIN and one.muscle == muscle:
-            before = answers[: one.since_trial]
-            before += reach_of(SharedSettings(), before) * one.log10_gain
-    return np.asarray(np.maximum(answers, np.log10(FLOOR_UV)))
+    gain = _gain_at(changes, muscle, len(log10_uv))
+    now = sum(one.log10_gain for one in changes if one.muscle == muscle)
+    return np.asarray(np.maximum(_rescaled(log10_uv, now - gain), np.log10(FLOOR_UV)))
 
 
 def answers_without_gains(log10_uv: F64, changes: Sequence[Change], muscle: int) -> F64:
-    """Return one muscle's log10 MEPs (n,) as if its gain had never changed.
+    """Return one muscle's log10 MEPs (n,) as if its gain had never changed."""
+    return _rescaled(log10_uv, -_gain_at(changes, muscle, len(log10_uv)))
+
+
+def _gain_at(changes: Sequence[Change], muscle: int, n_trials: int) -> F64:
+    """Return log10 of a muscle's gain at each trial (n_trials,), all changes together.
+
+    What was halved and is back is exactly as before.
+    """
+    gain = np.zeros(n_trials)
+    for one in changes:
+        if one.muscle == muscle:
+            gain[one.since_trial :] += one.log10_gain
+    return gain
+
+
+def _rescaled(log10_uv: F64, by_log10: F64) -> F64:
+    """Return log10 MEPs (n,) whose evoked part is multiplied by 10^`by_log10` (n,).
 
     Evoked and floor add as squares (`reach_of`); what lies below the floor stays.
     """
-    answers = log10_uv.copy()
     floor_power = 10.0 ** (2.0 * SharedSettings().floor_log10_uv)
-    for one in changes:
-        if one.kind is ChangeKind.GAIN and one.muscle == muscle:
-            after = answers[one.since_trial :]
-            evoked = 10.0 ** (2.0 * after) - floor_power
-            unchanged = evoked / 10.0 ** (2.0 * one.log10_gain) + floor_power
-            over = evoked > 0.0
-            after[over] = 0.5 * np.log10(unchanged[over])
-    return answers
+    evoked_power = 10.0 ** (2.0 * log10_uv) - floor_power
+    scaled = log10_uv.copy()
+    moves = (evoked_power > 0.0) & (by_log10 != 0.0)
+    power = evoked_power[moves] * 10.0 ** (2.0 * by_log10[moves]) + floor_power
+    scaled[moves] = 0.5 * np.log10(power)
+    return scaled
 
 
 def _takes_back(found: Change, earlier: Change) -> bool:

@@ -1,11 +1,13 @@
 """Watches a session for sudden changes, says which, and learns on without forgetting.
 
-Two kinds are known in form: one muscle's gain halved (an electrode slipped), and a
-shift between the coil's reported and true place (the head tracker moved).
-A muscle that is found changed keeps its map and gets a gain; a shift moves the poses
-that are looked up. Both count from the trial where the evidence began.
+Two kinds are known in form: one muscle's gain halved (an electrode slipped; if that was
+found, also that it is back), and a shift between the coil's reported and true place
+(the head tracker moved). A muscle that is found changed keeps its map and gets a gain;
+a shift moves the poses that are looked up. Both count from the trial where the evidence
+began.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
@@ -17,9 +19,11 @@ from msgspec import Meta
 from m2m_rt.learning.adaptive import Belief, foresee_mean
 from m2m_rt.learning.change import Sums, TrialErrors, add_trial, no_sums
 from m2m_rt.learning.shift import PROBE_MM, features_at
-from m2m_rt.units import F32, F64
+from m2m_rt.units import F32, F64, Bools
 
 Positive = Annotated[float, Meta(gt=0)]
+
+_ROUNDING = 1e-9
 
 
 class WatchSettings(
@@ -32,7 +36,8 @@ class WatchSettings(
     """
 
     gains: tuple[float, ...] = (0.5,)
-    """Of one muscle, each over what it was before: a halving."""
+    """Of one muscle, each over what it was before: a halving. Where one was found, its
+    undoing is watched for too."""
 
     n_directions: Annotated[int, Meta(gt=0)] = 8
     """Of a shift of 5 mm, evenly around."""
@@ -49,6 +54,12 @@ class WatchSettings(
 
     error_dof: Positive = 8.0
     """Of the errors' Student-t."""
+
+    @property
+    def gain_steps_log10(self) -> F64:
+        """Return log10 of the gains, then of what undoes each."""
+        steps = np.log10(self.gains)
+        return np.concatenate((steps, -steps))
 
     @property
     def directions_mm(self) -> F64:
@@ -109,7 +120,7 @@ def first_watch(
     n_muscles: int, n_latent: int, settings: WatchSettings, n_trials: int = 0
 ) -> Watch:
     """Return a watch that starts after so many trials."""
-    n_gains = len(settings.gains) * n_muscles
+    n_gains = len(settings.gain_steps_log10) * n_muscles
     return Watch(
         settings=settings,
         gains=no_sums(n_gains, n_muscles, n_latent),
@@ -138,7 +149,7 @@ def watch_trial(watch: Watch, errors: TrialErrors, shift_effect: F64 | None) -> 
     gains = add_trial(
         watch.gains,
         errors,
-        np.concatenate([np.diag(np.log10(g) * errors.reach) for g in how.gains]),
+        np.concatenate([np.diag(g * errors.reach) for g in how.gain_steps_log10]),
         dof=how.error_dof,
         max_age=how.longest_trials,
     )
@@ -177,14 +188,20 @@ def shift_effects(
     return effect
 
 
-def found_change(watch: Watch) -> Change | None:
-    """Return the change that the evidence is enough for, or None."""
+def found_change(watch: Watch, known: Sequence[Change]) -> Change | None:
+    """Return the change that the evidence is enough for, or None.
+
+    Parameters
+    ----------
+    watch
+        After the last trial.
+    known
+        Changes that hold: a gain that none of them brought is not undone.
+    """
     how = watch.settings
-    gain, shift = (
-        int(watch.gains.statistic.argmax()),
-        int(watch.shifts.statistic.argmax()),
-    )
-    over_gain = float(watch.gains.statistic[gain]) - how.gain_threshold
+    gains = np.where(_may_be(watch, known), watch.gains.statistic, 0.0)
+    gain, shift = int(gains.argmax()), int(watch.shifts.statistic.argmax())
+    over_gain = float(gains[gain]) - how.gain_threshold
     over_shift = float(watch.shifts.statistic[shift]) - how.shift_threshold
     if max(over_gain, over_shift) <= 0.0:
         return None
@@ -202,12 +219,24 @@ def found_change(watch: Watch) -> Change | None:
     )
 
 
+def _may_be(watch: Watch, known: Sequence[Change]) -> Bools:
+    """Return which gains of which muscles (n_steps x n_muscles,) may be found."""
+    steps, n_muscles = watch.settings.gain_steps_log10, watch.gains.absorbed.shape[1]
+    may_be = np.zeros((len(steps), n_muscles), np.bool_)
+    may_be[: len(watch.settings.gains)] = True
+    for muscle in range(n_muscles):
+        held = sum(one.log10_gain for one in known if one.muscle == muscle)
+        is_undone = np.abs(steps) <= abs(held) + _ROUNDING
+        may_be[:, muscle] |= is_undone & (steps * held < 0.0)
+    return may_be.ravel()
+
+
 def _gain_change(watch: Watch, number: int) -> Change:
-    n_muscles = watch.gains.absorbed.shape[1]
+    step, muscle = divmod(number, watch.gains.absorbed.shape[1])
     return Change(
         kind=ChangeKind.GAIN,
-        muscle=number % n_muscles,
-        log10_gain=float(np.log10(watch.settings.gains[number // n_muscles])),
+        muscle=muscle,
+        log10_gain=float(watch.settings.gain_steps_log10[step]),
         shift_mm=(0.0, 0.0),
         since_trial=watch.n_trials - int(watch.gains.age[number]),
         found_trial=watch.n_trials,

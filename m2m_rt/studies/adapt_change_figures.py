@@ -12,6 +12,7 @@ from m2m_rt.studies.adapt_plan import AdaptPlan, Figures, each
 from m2m_rt.studies.adapt_rig import Rig
 from m2m_rt.studies.adapt_run import run_session
 from m2m_rt.studies.adapt_summary import most_expected, share_of
+from m2m_rt.studies.adapt_undone import undone_figures
 from m2m_rt.units import F64
 
 _INFINITE = 1e6
@@ -49,6 +50,7 @@ def change_figures(rig: Rig, plan: AdaptPlan, progress: Progress) -> Figures:
             for name, sessions in unchanged.items()
         },
         **scenes,
+        "gain_undone": undone_figures(rig, plan, progress),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from m2m_rt.learning import ChangeKind
+from m2m_rt.learning import Change, ChangeKind
 from m2m_rt.sim import SeedStream
 from m2m_rt.studies.adapt_people import (
     Person,
@@ -93,7 +93,7 @@ def draw_scene(rig: Rig, name: str, *, seed: int, index: int) -> Scene:
     pulses = draw_pulses(rig, n_pulses, rng)
     muscle = int(rng.integers(person.n_muscles))
     if name == "gain_responsive":
-        pulses = _responsive(rig, person, pulses, (muscle, rng))
+        pulses = responsive_pulses(rig, person, pulses, (muscle, rng))
     scene = Scene(
         person=person,
         pulses=pulses,
@@ -145,7 +145,7 @@ def judge_scene(rig: Rig, scene: Scene) -> Found:
     right = [
         one
         for one in late
-        if one.kind is scene.kind and (not is_gain or one.muscle == scene.muscle)
+        if one.kind is scene.kind and (not is_gain or _is_halved(one, scene.muscle))
     ]
     return Found(
         delay=right[0].found_trial - CHANGE_AT if right else np.inf,
@@ -218,7 +218,7 @@ def crossings(path: F64, threshold: float) -> int:
     return count
 
 
-def _responsive(
+def responsive_pulses(
     rig: Rig, person: Person, pulses: Pulses, draw: tuple[int, np.random.Generator]
 ) -> Pulses:
     """Return the pulses with all from the local baseline on where a muscle answers."""
@@ -232,6 +232,10 @@ def _responsive(
     pose, level = pulses.pose.copy(), pulses.level.copy()
     pose[LOCAL_FROM:], level[LOCAL_FROM:] = tried.pose[good], tried.level[good]
     return Pulses(pose, level)
+
+
+def _is_halved(change: Change, muscle: int) -> bool:
+    return change.muscle == muscle and change.log10_gain < 0.0
 
 
 def _rmse_after(run: SessionRun, scene: Scene) -> float:

@@ -41,6 +41,11 @@ def headlines(figures: Figures) -> list[str]:
             f"{_share(figures, where, 'kind_right')}; all-knowing within 20 "
             f"{_share(figures, f'{where}/all_knowing', 'within_20')}"
         )
+    undone = "changes/gain_undone"
+    lines.append(
+        f"gain undone: within 20 pulses {_share(figures, undone, 'within_20')}, 30 "
+        f"{_share(figures, undone, 'within_30')}, where the halving was found"
+    )
     for name in ("natural_drift", "no_drift"):
         rate = _at(figures, f"changes/false_alarms/{name}/per_300_pulses", float)
         pulses = _at(figures, f"changes/false_alarms/{name}/pulses", int)

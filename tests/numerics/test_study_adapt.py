@@ -126,6 +126,7 @@ def test_the_quick_study_answers_every_question(tmp_path: Path) -> None:
         assert 0.7 < world["coverage_90"]["session"]["median"] <= 1.0
     for name in ("gain_responsive", "gain_mapping", "shift"):
         assert figures["changes"][name]["runs"] == 2
+    assert figures["changes"]["gain_undone"]["runs"] == 2
     assert figures["changes"]["false_alarms"]["natural_drift"]["pulses"] == 300
     assert (report / "learning.png").stat().st_size > 10_000
     assert "false alarms" in (report / "adapt.md").read_text(encoding="utf-8")

@@ -88,6 +88,18 @@ def first_found(trials: list[LearntTrial]) -> tuple[Learnt, Change | None]:
     return learnt, None
 
 
+def all_found(trials: list[LearntTrial]) -> list[Change]:
+    """Return the changes of a session that acts on each."""
+    learnt, found = first_learnt(prior()), list[Change]()
+    for number, trial in enumerate(trials):
+        learnt, change = learn_trial(learnt, trial)
+        if change is not None:
+            found.append(change)
+            known, _ = with_change(learnt.changes, change)
+            learnt = learn_again(prior(), trials[: number + 1], known, learnt)
+    return found
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_muscle_at_half_gain_is_named(seed: int) -> None:
     lab = Lab(seed)
@@ -98,6 +110,24 @@ def test_a_muscle_at_half_gain_is_named(seed: int) -> None:
     assert CHANGE_AT < change.found_trial <= CHANGE_AT + 20
     # Chance may have begun the sum a few trials before.
     assert abs(change.since_trial - CHANGE_AT) <= 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_gain_that_was_found_halved_is_found_to_be_back(seed: int) -> None:
+    lab, back_at = Lab(seed), CHANGE_AT + 25
+    lab.log10_gain[CHANGE_AT:back_at, 3] = np.log10(0.5)
+    halved, back, *_ = all_found(lab.trials())
+    assert (halved.kind, halved.muscle) == (ChangeKind.GAIN, 3)
+    assert (back.kind, back.muscle) == (ChangeKind.GAIN, 3)
+    assert back.log10_gain == -halved.log10_gain
+    assert back_at < back.found_trial <= back_at + 20
+    assert abs(back.since_trial - back_at) <= 8
+
+
+def test_a_gain_that_was_not_found_halved_is_not_found_to_be_back() -> None:
+    lab = Lab(1)
+    lab.log10_gain[CHANGE_AT:, 3] = np.log10(2.0)
+    assert not [one for one in all_found(lab.trials()) if one.log10_gain > 0.0]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -31,6 +31,9 @@ def change(*, muscle: int | None = 1, withdrawn: bool = False) -> ChangeSeen:
 def test_a_change_names_its_muscle_or_its_distance() -> None:
     gain = change_line(change(), MUSCLES)
     assert gain == "BIC answers × 0.5 since 7 trials: check its electrodes"
+    back = msgspec.structs.replace(change(), log10_gain=float(np.log10(2.0)))
+    said = change_line(back, MUSCLES)
+    assert said == "BIC answers × 2.0 since 7 trials: its electrode is back"
     shift = change_line(change(muscle=None), MUSCLES)
     assert shift == "coil 5 mm off since 7 trials: check the head tracker"
     taken_back = change_line(change(muscle=None, withdrawn=True), MUSCLES)

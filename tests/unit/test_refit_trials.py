@@ -1,5 +1,6 @@
 """What a refit learns from: trials with the changes of a session taken out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,13 @@ import pytest
 from m2m_rt.adapters.session_folder import SessionFolder
 from m2m_rt.app.config import SessionConfig, read_session
 from m2m_rt.app.refit_work import training_trials
-from m2m_rt.learning import Change, ChangeKind, SharedSettings, answers_without_gains
+from m2m_rt.learning import (
+    Change,
+    ChangeKind,
+    SharedSettings,
+    answers_without_gains,
+    muscle_answers,
+)
 from m2m_rt.messages import FitRequest, KnownChange, Trial, encode
 from m2m_rt.nodes import FieldSource, stimulus_of
 from m2m_rt.units import F64
@@ -125,6 +132,18 @@ def test_answers_without_gains_are_those_before_them() -> None:
     assert np.allclose(found, in_floor(evoked_uv), atol=1e-12)
     other = answers_without_gains(in_floor(evoked_uv), changes, 1)
     assert np.array_equal(other, in_floor(evoked_uv))
+
+
+def test_a_gain_that_is_back_leaves_the_answers_as_they_are() -> None:
+    back = replace(halved(muscle=0, since=4), log10_gain=-np.log10(0.5))
+    changes = (halved(muscle=0, since=2), back)
+    evoked_uv = np.array([0.5, 40.0, 300.0, 2000.0, 15.0, 90.0])
+    gains = np.array([1.0, 1.0, 0.5, 0.5, 1.0, 1.0])
+    as_measured = in_floor(evoked_uv * gains)
+    found = answers_without_gains(as_measured, changes, 0)
+    assert np.allclose(found, in_floor(evoked_uv), atol=1e-12)
+    assert np.array_equal(found[[0, 1, 4, 5]], as_measured[[0, 1, 4, 5]])
+    assert np.array_equal(muscle_answers(as_measured, changes, 0), found)
 
 
 def test_an_answer_below_the_floor_stays() -> None:
