@@ -201,6 +201,7 @@ def take(belief: Belief, features: F32, *, log10_uv: F64, valid: Bools) -> Taken
         loading=terms.loading,
         gain=weight[:, np.newaxis] * terms.pulled,
         reach=reach,
+        own_gain=gain_step,
         state_gain=share.by_state
         * (state_variance / (1.0 + state_variance * share.precision)),
         state_keep=belief.settings.excitability.keep,

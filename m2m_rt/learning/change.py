@@ -37,6 +37,10 @@ class TrialErrors:
     reach: F64
     """(n_muscles,): how the prediction moves with log10 of what is evoked."""
 
+    own_gain: F64
+    """(n_muscles,): a muscle's gain moves by this times its error, if one was found to
+    have changed; else 0."""
+
     state_gain: F64
     """(n_muscles,): excitability moves by this times the errors."""
 
@@ -54,6 +58,9 @@ class Sums:
     absorbed: F64
     """(n_hypotheses, n_muscles, n_latent): of the latent mean, since its start."""
 
+    absorbed_gain: F64
+    """(n_hypotheses, n_muscles): of the muscles' own gains."""
+
     absorbed_state: F64
     """(n_hypotheses,): of excitability."""
 
@@ -66,6 +73,7 @@ def no_sums(n_hypotheses: int, n_muscles: int, n_latent: int) -> Sums:
     return Sums(
         statistic=np.zeros(n_hypotheses),
         absorbed=np.zeros((n_hypotheses, n_muscles, n_latent)),
+        absorbed_gain=np.zeros((n_hypotheses, n_muscles)),
         absorbed_state=np.zeros(n_hypotheses),
         age=np.zeros(n_hypotheses),
     )
@@ -88,7 +96,8 @@ def add_trial(
         Of the errors' Student-t.
     """
     absorbed = np.einsum("hml,ml->hm", sums.absorbed, trial.loading)
-    absorbed += sums.absorbed_state[:, np.newaxis] * trial.reach
+    shared = sums.absorbed_state[:, np.newaxis]
+    absorbed += (shared + sums.absorbed_gain) * trial.reach
     seen = effect - absorbed  # (n_hypotheses, n_muscles)
     ratio = _log_density(trial, trial.error - seen, dof)
     ratio -= _log_density(trial, trial.error[np.newaxis], dof)
@@ -100,6 +109,8 @@ def add_trial(
     return Sums(
         statistic=statistic,
         absorbed=(sums.absorbed + moved) * alive[:, np.newaxis, np.newaxis],
+        absorbed_gain=(sums.absorbed_gain + trial.own_gain * seen)
+        * alive[:, np.newaxis],
         absorbed_state=trial.state_keep * state * alive,
         age=(sums.age + 1.0) * alive,
     )
