@@ -32,7 +32,7 @@ class WatchSettings(
     """What is watched for, and how sure it must be.
 
     Thresholds are those at which unchanged simulated sessions, drift of excitability
-    included, gave about 0.8 claims in 300 pulses.
+    included, gave about 0.9 claims in 300 pulses.
     """
 
     gains: tuple[float, ...] = (0.5,)

@@ -44,10 +44,10 @@ class Undone:
     """Whether the halving was, before it was undone."""
 
     delay: float
-    """Pulses until a rise was found; infinite if it was not."""
+    """Pulses until the muscle's rise was found; infinite if it was not."""
 
     muscle_right: bool | None
-    """Of the first rise that was found; None without one."""
+    """Of the first rise that was found, of any muscle; None without one."""
 
     rmse_before: float
     """Of the muscle's log10 MEPs, in the pulses before it all began."""
@@ -96,6 +96,7 @@ def judge_undone(rig: Rig, *, seed: int, index: int) -> Undone:
     rises = [
         one for one in gains if one.log10_gain > 0.0 and one.found_trial > UNDONE_AT
     ]
+    right = [one for one in rises if one.muscle == muscle]
     squares = (run.predicted.mean[:, muscle] - answers[:, muscle]) ** 2
     usual = slice(CHANGE_AT - PULSES_AFTER + _SETTLED, CHANGE_AT)
     return Undone(
@@ -103,7 +104,7 @@ def judge_undone(rig: Rig, *, seed: int, index: int) -> Undone:
             one.muscle == muscle and CHANGE_AT < one.found_trial <= UNDONE_AT
             for one in gains
         ),
-        delay=rises[0].found_trial - UNDONE_AT if rises else np.inf,
+        delay=right[0].found_trial - UNDONE_AT if right else np.inf,
         muscle_right=rises[0].muscle == muscle if rises else None,
         rmse_before=float(np.sqrt(squares[usual].mean())),
         rmse_after=float(np.sqrt(squares[UNDONE_AT + _SETTLED :].mean())),
