@@ -21,6 +21,8 @@ from m2m_rt.learning import (
     shift_at,
     with_change,
 )
+from m2m_rt.learning.adaptive import take, with_gain
+from m2m_rt.learning.change import add_trial, no_sums
 from m2m_rt.learning.shift import PROBE_MM, PROBES_XY, probe_weights
 from m2m_rt.units import F32, F64
 
@@ -177,6 +179,32 @@ def test_a_changed_muscle_is_predicted_without_forgetting_the_others() -> None:
     np.testing.assert_allclose(
         after.mean[0, others], before.mean[0, others], atol=0.05
     )  # they learn all but the changed muscle's word on excitability
+
+
+def test_a_sum_keeps_what_a_change_has_taught() -> None:
+    trials, moves_by = Lab(4).trials(), 1e-3  # small: learning is linear then
+    learnt = first_learnt(prior())
+    for trial in trials[:60]:
+        learnt, _ = learn_trial(learnt, trial)
+    usual = moved = with_gain(learnt.belief, 3, np.log10(0.5))
+    n_latent = usual.layer.latent_mean.shape[1]
+    sums = replace(no_sums(1, N_MUSCLES, n_latent), statistic=np.array([100.0]))
+    for trial in trials[60:70]:
+        features, valid = trial.features, trial.valid
+        as_expected = foresee(usual, features[np.newaxis]).mean[0]
+        calm = take(usual, features, log10_uv=as_expected, valid=valid)
+        effect = np.zeros(N_MUSCLES)
+        effect[3] = moves_by * calm.errors.reach[3]
+        other = take(moved, features, log10_uv=as_expected + effect, valid=valid)
+        sums = add_trial(sums, calm.errors, effect[np.newaxis], dof=8.0)
+        usual, moved = calm.belief, other.belief
+    latent = moved.layer.latent_mean - usual.layer.latent_mean
+    np.testing.assert_allclose(sums.absorbed[0], latent, atol=0.01 * moves_by)
+    gain = moved.gain_log10 - usual.gain_log10
+    np.testing.assert_allclose(sums.absorbed_gain[0], gain, atol=0.01 * moves_by)
+    assert gain[3] > 0.1 * moves_by
+    state = moved.excitability.moments()[0] - usual.excitability.moments()[0]
+    np.testing.assert_allclose(sums.absorbed_state[0], state, atol=0.01 * moves_by)
 
 
 def test_learning_again_gives_the_same_bytes_as_learning_once() -> None:
