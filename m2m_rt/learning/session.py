@@ -37,6 +37,9 @@ TAKEN_BACK_MM = 4.0
 
 TAKEN_BACK_TRIALS = 60
 
+AT_ONCE_TRIALS = 10
+"""A halved gain whose end began so soon after it was found was no halving."""
+
 
 @dataclass(frozen=True, slots=True)
 class LearntTrial:
@@ -141,8 +144,9 @@ def with_change(
 ) -> tuple[tuple[Change, ...], Change | None]:
     """Return the changes with one more, or without the one that it takes back.
 
-    A shift that was no shift is soon followed by one the other way: the watch then
-    says that it was wrong. Long after, a shift back is a change of its own.
+    A shift that was no shift is soon followed by one the other way, and a halving that
+    was none by its end at once: the watch then says that it was wrong. Later, a shift
+    back or an electrode pressed on again is a change of its own.
 
     Returns
     -------
@@ -224,12 +228,16 @@ def _rescaled(log10_uv: F64, by_log10: F64) -> F64:
 
 
 def _takes_back(found: Change, earlier: Change) -> bool:
-    both_shift = found.kind is earlier.kind is ChangeKind.SHIFT
+    if (found.kind, found.muscle) != (earlier.kind, earlier.muscle):
+        return False
+    if found.kind is ChangeKind.GAIN:
+        began_after = found.since_trial - earlier.found_trial
+        return found.log10_gain == -earlier.log10_gain and began_after <= AT_ONCE_TRIALS
     left_mm = math.hypot(
         found.shift_mm[0] + earlier.shift_mm[0], found.shift_mm[1] + earlier.shift_mm[1]
     )
     age = found.found_trial - earlier.found_trial
-    return both_shift and left_mm <= TAKEN_BACK_MM and age <= TAKEN_BACK_TRIALS
+    return left_mm <= TAKEN_BACK_MM and age <= TAKEN_BACK_TRIALS
 
 
 def _at_onset(belief: Belief, changes: Sequence[Change], number: int) -> Belief:

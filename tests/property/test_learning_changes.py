@@ -240,6 +240,18 @@ def test_a_shift_back_soon_after_takes_the_shift_back() -> None:
     assert with_change((there,), other) == ((there, other), None)
 
 
+def test_a_gain_that_is_back_at_once_was_not_halved() -> None:
+    halved = gain_change(since=40, found=60)
+    back = replace(halved, log10_gain=-halved.log10_gain, found_trial=90)
+    at_once, later = replace(back, since_trial=64), replace(back, since_trial=80)
+    assert with_change((halved,), at_once) == ((), halved)
+    assert with_change((halved,), later) == ((halved, later), None)
+    of_another = replace(at_once, muscle=2)
+    assert with_change((halved,), of_another) == ((halved, of_another), None)
+    again = gain_change(since=61, found=70)  # to a quarter
+    assert with_change((halved,), again) == ((halved, again), None)
+
+
 def test_a_shift_counts_from_where_it_began() -> None:
     change = shift_change((5.0, 0.0), found=60)
     assert shift_at((change,), change.since_trial - 1) == (0.0, 0.0)
