@@ -72,7 +72,7 @@ def _false_alarms(rig: Rig, sessions: list[Scene], progress: Progress) -> Figure
         run = run_session(rig, (one.person, one.pulses), one.log10_uv)
         for change in run.changes:
             kinds[change.kind] += 1
-        n_withdrawn += run.n_withdrawn
+        n_withdrawn += len(run.withdrawing)
         progress("false alarms", number + 1, len(sessions))
     n_pulses = sum(len(one.pulses) for one in sessions)
     total = sum(kinds.values())

@@ -43,8 +43,8 @@ class SessionRun:
     changes: tuple[Change, ...]
     """All that were claimed, in order."""
 
-    n_withdrawn: int
-    """How many of them were taken back."""
+    withdrawing: tuple[Change, ...]
+    """What was found and took one of them back, in order."""
 
     beliefs: tuple[Belief, ...]
     """After as many trials as were asked for, in the order asked."""
@@ -75,8 +75,7 @@ def run_session(
     """
     rows = _Rows(rig, stimuli, log10_uv)
     learnt, done = first_learnt(rig.prior), list[LearntTrial]()
-    said, states, found = [], [], list[Change]()
-    n_withdrawn = 0
+    said, states, found, withdrawing = [], [], list[Change](), list[Change]()
     kept = [learnt.belief for after in keep_after if after == 0]
     for number in range(len(log10_uv)):
         trial = rows.at(number, learnt.shift_mm)
@@ -87,13 +86,15 @@ def run_session(
         if change is not None:
             before = len(learnt.changes)
             learnt = _act(rows, learnt, done, change) if acts else _go_on(learnt)
-            if len(learnt.changes) < before:
-                n_withdrawn += 1
-            else:
-                found.append(change)
+            takes_back = len(learnt.changes) < before
+            (withdrawing if takes_back else found).append(change)
         kept += [learnt.belief for after in keep_after if after == number + 1]
     return SessionRun(
-        stack(said), np.array(states), tuple(found), n_withdrawn, tuple(kept)
+        stack(said),
+        np.array(states),
+        tuple(found),
+        tuple(withdrawing),
+        tuple(kept),
     )
 
 

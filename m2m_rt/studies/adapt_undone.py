@@ -44,7 +44,8 @@ class Undone:
     """Whether the halving was, before it was undone."""
 
     delay: float
-    """Pulses until the muscle's rise was found; infinite if it was not."""
+    """Pulses until the muscle's rise was found, or its halving taken back; infinite if
+    neither came."""
 
     muscle_right: bool | None
     """Of the first rise that was found, of any muscle; None without one."""
@@ -92,7 +93,8 @@ def judge_undone(rig: Rig, *, seed: int, index: int) -> Undone:
     pulses = responsive_pulses(rig, person, drawn, (muscle, rng))
     answers = _answers(rig, (person, pulses), muscle, rng)
     run = run_session(rig, (person, pulses), answers)
-    gains = [one for one in run.changes if one.kind is ChangeKind.GAIN]
+    found = sorted((*run.changes, *run.withdrawing), key=lambda one: one.found_trial)
+    gains = [one for one in found if one.kind is ChangeKind.GAIN]
     rises = [
         one for one in gains if one.log10_gain > 0.0 and one.found_trial > UNDONE_AT
     ]
