@@ -192,18 +192,18 @@ def test_killed_daemons_leave_all_that_they_had_written(
     at_once: bool, rig: Rig, tmp_path: Path
 ) -> None:
     folder = new_session(rig, tmp_path / "session")
-    beats: dict[str, list[Health]] = {name: [] for name in JOURNALS}
+    beats: dict[str, list[Health]] = {one.name: [] for one in DAEMONS}
     with Supervisor(folder) as supervisor:
 
         def listen() -> None:
             for said in supervisor.poll(0.0):
                 if isinstance(said, Health) and said.state == "running":
-                    beats.setdefault(said.daemon, []).append(said)
+                    beats[said.daemon].append(said)
 
         supervisor.start()
         wait_until(
             lambda: bool(trials(folder.root)) and min(map(len, beats.values())) >= 2,
-            "a trial, and two heartbeats of each that decides",
+            "a trial, and two heartbeats of each",
             listen,
         )
         # Those that are listened to last: all keep being given something until then.
